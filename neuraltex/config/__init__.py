@@ -1,0 +1,1 @@
+"""Configuration: torch-free frozen dataclasses, presets, YAML."""

@@ -1,0 +1,95 @@
+"""Facts of the running process: logger, progress, memory, seeds, ranks, device. The only module that reads the environment."""
+
+import contextlib
+import logging
+import os
+import random
+import resource
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+logger = logging.getLogger("neuraltex")
+
+
+def configure_logging(verbosity: int = 0) -> None:
+    """Send log lines to stderr; ``verbosity`` -1 warns only, 0 informs, 1 debugs. ``NEURALTEX_LOG=DEBUG`` wins."""
+    level = os.environ.get("NEURALTEX_LOG") or {-1: "WARNING", 0: "INFO"}.get(max(verbosity, -1), "DEBUG")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("[%(asctime)s %(name)s %(levelname)s] %(message)s", "%H:%M:%S"))
+    logger.handlers[:] = [handler]
+    logger.setLevel(level if rank() == 0 else "ERROR")
+    logger.propagate = False
+
+
+def progress(items: Iterable[T], *, total: int | None = None, label: str = "", unit: str = "it") -> Iterator[T]:
+    """Iterate with one bar (rate and ETA) on stderr; without a TTY, one log line per tenth of the work."""
+    total = len(items) if total is None and hasattr(items, "__len__") else total  # type: ignore[arg-type]
+    if sys.stderr.isatty() and rank() == 0:
+        from tqdm import tqdm  # noqa: PLC0415
+
+        yield from tqdm(items, total=total, desc=label, unit=unit, leave=False)
+        return
+    start, step = time.monotonic(), max(1, (total or 10) // 10)
+    for index, item in enumerate(items, 1):
+        yield item
+        if index % step == 0 or index == total:
+            logger.info("%s %d/%s (%.1f s)", label, index, total or "?", time.monotonic() - start)
+
+
+def peak_memory_gb() -> float:
+    """Peak resident memory of this process so far [GB]."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+@contextlib.contextmanager
+def timed(label: str, sink: dict[str, float] | None = None) -> Iterator[None]:
+    """Log how long a block took [s] and optionally add it to ``sink[label]``."""
+    start = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - start
+    logger.debug("%s took %.2f s", label, seconds)
+    if sink is not None:
+        sink[label] = sink.get(label, 0.0) + seconds
+
+
+def rank() -> int:
+    """Index of this process under torchrun; 0 when alone."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world_size() -> int:
+    """Number of processes under torchrun; 1 when alone."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_main() -> bool:
+    """Whether this process writes files and logs."""
+    return rank() == 0
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch."""
+    import numpy as np  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
+def resolve_device(name: str) -> Any:
+    """Turn ``auto|cpu|cuda`` into a ``torch.device``; under torchrun each local rank takes its own GPU."""
+    import torch  # noqa: PLC0415
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name, int(os.environ.get("LOCAL_RANK", "0")) if name == "cuda" else None)
+
+
+def cache_dir() -> str:
+    """Folder for downloaded weights: ``NEURALTEX_CACHE``, else ``~/.cache/neuraltex``."""
+    return os.environ.get("NEURALTEX_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "neuraltex")

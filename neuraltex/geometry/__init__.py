@@ -1,0 +1,1 @@
+"""Meshes, cameras and scenes as plain values; no file access."""

@@ -1,0 +1,106 @@
+"""Photographs, masks, depth images and float images on disk."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from neuraltex.core.errors import DataError
+from neuraltex.core.files import atomic_path
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm")
+
+
+def read_rgb(path: Path, size: tuple[int, int] | None = None) -> UInt8[np.ndarray, "H W 3"]:
+    """Read a photograph as 8 bit sRGB, EXIF rotation applied.
+
+    Grey is repeated, 16 bit is scaled down, alpha is dropped and CMYK is converted.
+
+    Args:
+        path: File.
+        size: Expected (width, height) [px].
+
+    Raises:
+        DataError: if the file is missing, truncated, or of another size.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415
+
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            pixels = _rgb8(image)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist", hint="Restore the photograph or pass --skip-bad-images") from error
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+        raise DataError(
+            f"{path} cannot be read as an image ({error})", hint="Restore the file or pass --skip-bad-images"
+        ) from error
+    if size is not None and (pixels.shape[1], pixels.shape[0]) != tuple(size):
+        raise DataError(
+            f"{path} is {pixels.shape[1]}x{pixels.shape[0]} but its camera says {size[0]}x{size[1]}",
+            hint="Pass the image folder the cameras were computed for, or --skip-bad-images",
+        )
+    return pixels
+
+
+def _rgb8(image: "Image.Image") -> np.ndarray:  # type: ignore[name-defined]
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, np.float64)
+        peak = 65535.0 if values.max(initial=0) > 255 or image.mode.startswith("I;16") else 255.0
+        return np.repeat(np.round(values.clip(0, peak) * (255 / peak)).astype(np.uint8)[..., None], 3, axis=2)
+    return np.asarray(image.convert("RGB"))
+
+
+def write_rgb(path: Path, pixels: UInt8[np.ndarray, "H W C"], quality: int = 95) -> Path:
+    """Write an 8 bit image atomically; the suffix chooses the format."""
+    from PIL import Image  # noqa: PLC0415
+
+    options = {"quality": quality, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {}
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, **options)
+    return path
+
+
+def read_mask(path: Path, shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
+    """Read a mask; anything above half of the range means 'use this pixel'.
+
+    Raises:
+        DataError: if its size is not ``shape`` (height, width).
+    """
+    mask = read_rgb(path)[..., 0] > 127
+    if mask.shape != tuple(shape):
+        raise DataError(
+            f"{path} is {mask.shape[1]}x{mask.shape[0]} but its photograph is {shape[1]}x{shape[0]}",
+            hint="Masks must have the size of their photographs",
+        )
+    return mask
+
+
+def write_exr(path: Path, pixels: Float[np.ndarray, "H W C"]) -> Path:
+    """Write a float32 OpenEXR file with channels RGB (or RGBA), losslessly compressed (ZIP)."""
+    import OpenEXR  # noqa: PLC0415
+
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    name = "RGBA" if pixels.shape[2] == 4 else "RGB"
+    with atomic_path(path) as temporary, OpenEXR.File(header, {name: np.ascontiguousarray(pixels, np.float32)}) as file:
+        file.write(str(temporary))
+    return path
+
+
+def read_exr(path: Path) -> Float[np.ndarray, "H W C"]:
+    """Read an OpenEXR file as float32 RGB(A).
+
+    Raises:
+        DataError: if the file is missing or broken.
+    """
+    import OpenEXR  # noqa: PLC0415
+
+    try:
+        with OpenEXR.File(str(path)) as file:
+            channels = file.channels()
+            joined = next((channels[name].pixels for name in ("RGBA", "RGB") if name in channels), None)
+            if joined is None:
+                joined = np.dstack([channels[name].pixels for name in ("R", "G", "B") if name in channels])
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        raise DataError(f"{path} cannot be read as OpenEXR ({error})", hint="Write the file again") from error
+    return np.asarray(joined, np.float32)

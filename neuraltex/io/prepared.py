@@ -1,0 +1,240 @@
+"""The prepared folder: what ``neuraltex prepare`` leaves and every fit, comparison and viewer reads.
+
+Layout (``scene.json`` carries ``version``; all paths in it are relative to the folder)::
+
+    scene.json          views (name, image, mask, uv, confidence, camera, split), mesh, texture size, statistics
+    mesh.obj            the mesh with the uvs that were fitted to; readable anywhere
+    mesh.npz            the same arrays in full precision; what the tools read
+    images/<name>.*     photographs, linked where nothing had to change, else rewritten losslessly
+    masks/<name>.png    user masks, 255 = use
+    uvs/<name>.npz|.exr uv map, float32
+    confidence/<name>.npz  per-pixel cosine, footprint, distance to a depth discontinuity
+    proof.jpg           the proof sheet
+"""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from neuraltex.core.errors import DataError
+from neuraltex.core.files import atomic_path, read_json, write_json
+from neuraltex.geometry.camera import Camera
+from neuraltex.geometry.mesh import Mesh
+from neuraltex.geometry.scene import Split
+from neuraltex.io import images
+
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class UvMap:
+    """Texture coordinates behind every pixel of a view."""
+
+    uv: Float[np.ndarray, "H W 2"]  # float32, 0 where the mask is false
+    mask: Bool[np.ndarray, "H W"]  # geometry is visible here (user masks are not applied)
+
+
+@dataclass(frozen=True, eq=False)
+class Confidence:
+    """How far a pixel can be trusted to show the texture.
+
+    Args:
+        cosine: Cosine between surface normal and viewing ray, 0 grazing or no surface, 1 frontal; float32.
+        footprint: Square root of the area of the pixel on the texture [texel], float32; 0 where no surface.
+        distance: Distance to the nearest depth discontinuity or silhouette [px], float32, capped at 255.
+    """
+
+    cosine: Float[np.ndarray, "H W"]
+    footprint: Float[np.ndarray, "H W"]
+    distance: Float[np.ndarray, "H W"]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedView:
+    """One view of a prepared scene; the camera has the size of the uv map and of the image."""
+
+    name: str
+    split: Split
+    camera: Camera
+    image: Path
+    uv: Path
+    confidence: Path
+    mask: Path | None = None
+
+    def load_image(self) -> UInt8[np.ndarray, "H W 3"]:
+        """Read the photograph as 8 bit sRGB.
+
+        Raises:
+            DataError: if it is unreadable or no longer has the camera's size.
+        """
+        return images.read_rgb(self.image, size=(self.camera.width, self.camera.height))
+
+    def load_uv(self) -> UvMap:
+        """Read the uv map."""
+        return read_uv_map(self.uv)
+
+    def load_confidence(self) -> Confidence:
+        """Read the per-pixel confidence."""
+        return read_confidence(self.confidence)
+
+    def load_valid(self) -> Bool[np.ndarray, "H W"]:
+        """Pixels that may be used: geometry is visible and the user's mask, if any, allows it."""
+        valid = self.load_uv().mask
+        return valid if self.mask is None else valid & images.read_mask(self.mask, valid.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedScene:
+    """A prepared folder, opened. ``info`` holds the rest of scene.json: name, format, notes, statistics, ground truth."""
+
+    path: Path
+    mesh: Mesh
+    texture_size: int
+    views: tuple[PreparedView, ...]
+    info: dict[str, Any]
+
+    def split(self, which: Split) -> tuple[PreparedView, ...]:
+        """Views used for fitting (``train``) or held out for scoring (``test``)."""
+        return tuple(view for view in self.views if view.split == which)
+
+
+def read_prepared(path: str | Path) -> PreparedScene:
+    """Open a prepared folder; photographs and uv maps are read only when asked for.
+
+    Raises:
+        DataError: if it is not a prepared folder, was written by another version, or files are missing.
+    """
+    path = Path(path)
+    if not (path / "scene.json").is_file():
+        raise DataError(
+            f"{path} is not a prepared scene (no scene.json)", hint="Run: neuraltex prepare --data SCENE --output-dir " + str(path)
+        )
+    content = read_json(path / "scene.json")
+    if content.get("version") != VERSION:
+        raise DataError(
+            f"{path}/scene.json has version {content.get('version')!r}, this program reads {VERSION}",
+            hint="Run neuraltex prepare again with --overwrite",
+        )
+    views = tuple(_view_from_json(path, entry) for entry in content.pop("views"))
+    missing = [file for view in views for file in (view.image, view.uv, view.confidence) if not file.exists()]
+    if missing:
+        raise DataError(
+            f"{len(missing)} file(s) of the prepared scene are missing, first {missing[0]}",
+            hint="Restore the photographs or run neuraltex prepare again with --overwrite",
+        )
+    return PreparedScene(path, read_mesh_arrays(path / "mesh.npz"), int(content["texture_size"]), views, content)
+
+
+def write_prepared(scene: PreparedScene) -> Path:
+    """Write scene.json, mesh.npz of a prepared folder whose view files exist already; scene.json comes last."""
+    write_mesh_arrays(scene.path / "mesh.npz", scene.mesh)
+    content = {**scene.info, "version": VERSION, "texture_size": scene.texture_size}
+    content["views"] = [_view_to_json(scene.path, view) for view in scene.views]
+    return write_json(scene.path / "scene.json", content)
+
+
+def camera_to_json(camera: Camera) -> dict[str, Any]:
+    """Return a camera as plain JSON values; ``cam_from_world`` row by row."""
+    names = ("width", "height", "fx", "fy", "cx", "cy", "skew", "lens")
+    plain = {name: getattr(camera, name) for name in names}
+    return {**plain, "distortion": list(camera.distortion), "cam_from_world": camera.cam_from_world.tolist()}
+
+
+def camera_from_json(content: dict[str, Any]) -> Camera:
+    """Inverse of :func:`camera_to_json`."""
+    return Camera(**{**content, "cam_from_world": np.array(content["cam_from_world"])})
+
+
+def write_uv_map(path: Path, uv_map: UvMap) -> Path:
+    """Write a uv map losslessly: ``.npz`` holds valid pixels only, ``.exr`` is float32 R=u, G=v, B=validity."""
+    if path.suffix == ".exr":
+        layers = np.dstack([uv_map.uv, uv_map.mask]).astype(np.float32)
+        return images.write_exr(path, layers)
+    arrays = {"shape": np.array(uv_map.mask.shape), "mask": np.packbits(uv_map.mask), "uv": uv_map.uv[uv_map.mask]}
+    return _write_npz(path, arrays)
+
+
+def read_uv_map(path: Path) -> UvMap:
+    """Read what :func:`write_uv_map` wrote; an EXR without a third channel counts exact (0, 0) as background."""
+    if path.suffix == ".exr":
+        layers = images.read_exr(path)
+        mask = layers[..., 2] > 0.5 if layers.shape[2] > 2 else layers[..., :2].any(-1)
+        return UvMap(np.where(mask[..., None], layers[..., :2], 0).astype(np.float32), mask)
+    arrays = _read_npz(path)
+    mask = _unpack(arrays)
+    uv = np.zeros((*mask.shape, 2), np.float32)
+    uv[mask] = arrays["uv"]
+    return UvMap(uv, mask)
+
+
+def write_confidence(path: Path, confidence: Confidence) -> Path:
+    """Write confidence compactly: cosine and distance in 8 bit, footprint in half precision."""
+    mask = confidence.footprint > 0
+    return _write_npz(
+        path,
+        {
+            "shape": np.array(mask.shape),
+            "mask": np.packbits(mask),
+            "cosine": np.round(confidence.cosine[mask].clip(0, 1) * 255).astype(np.uint8),
+            "footprint": confidence.footprint[mask].clip(6e-5, 6e4).astype(np.float16),
+            "distance": confidence.distance[mask].clip(0, 255).astype(np.uint8),
+        },
+    )
+
+
+def read_confidence(path: Path) -> Confidence:
+    """Read what :func:`write_confidence` wrote."""
+    arrays = _read_npz(path)
+    mask = _unpack(arrays)
+    full = {name: np.zeros(mask.shape, np.float32) for name in ("cosine", "footprint", "distance")}
+    for name, image in full.items():
+        image[mask] = arrays[name]
+    full["cosine"] /= 255
+    return Confidence(**full)
+
+
+def write_mesh_arrays(path: Path, mesh: Mesh) -> Path:
+    """Write a mesh in full precision."""
+    arrays = {"vertices": mesh.vertices, "faces": mesh.faces}
+    if mesh.uvs is not None and mesh.uv_faces is not None:
+        arrays |= {"uvs": mesh.uvs, "uv_faces": mesh.uv_faces}
+    return _write_npz(path, arrays)
+
+
+def read_mesh_arrays(path: Path) -> Mesh:
+    """Read what :func:`write_mesh_arrays` wrote."""
+    return Mesh(**_read_npz(path))
+
+
+def _view_to_json(root: Path, view: PreparedView) -> dict[str, Any]:
+    files = {name: getattr(view, name) for name in ("image", "uv", "confidence", "mask")}
+    relative = {name: None if file is None else file.relative_to(root).as_posix() for name, file in files.items()}
+    return {"name": view.name, "split": view.split, **relative, "camera": camera_to_json(view.camera)}
+
+
+def _view_from_json(root: Path, entry: dict[str, Any]) -> PreparedView:
+    files = {name: None if entry[name] is None else root / entry[name] for name in ("image", "uv", "confidence", "mask")}
+    return PreparedView(entry["name"], entry["split"], camera_from_json(entry["camera"]), **files)
+
+
+def _unpack(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    height, width = (int(size) for size in arrays["shape"])
+    return np.unpackbits(arrays["mask"], count=height * width).astype(bool).reshape(height, width)
+
+
+def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> Path:
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+    return path
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read ({error})", hint="Run neuraltex prepare again with --overwrite") from error

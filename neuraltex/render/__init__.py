@@ -1,0 +1,1 @@
+"""From mesh and camera to fragments, uv maps and per-pixel confidence."""

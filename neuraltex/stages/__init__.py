@@ -1,0 +1,1 @@
+"""One module per verb: a ``Config`` dataclass (field docstring = help text) and ``run(config) -> Result``."""

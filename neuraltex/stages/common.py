@@ -1,0 +1,36 @@
+"""What every verb shares: common flags and the form of a result. Imports nothing heavy."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """Flags that every verb understands."""
+
+    overwrite: bool = False
+    """Replace results that are already in the output folder."""
+    json: bool = False
+    """Print the result as JSON on stdout instead of a path."""
+    verbose: Annotated[tyro.conf.UseCounterAction[int], tyro.conf.arg(aliases=["-v"])] = 0
+    """Log more; may be repeated."""
+    quiet: Annotated[bool, tyro.conf.arg(aliases=["-q"])] = False
+    """Log warnings only."""
+    dry_run: bool = False
+    """Print the resolved configuration as YAML and stop."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage leaves.
+
+    Args:
+        path: The file or folder a user wants next; the last line on stdout.
+        data: Plain JSON values: figures, warnings, further files.
+    """
+
+    path: Path
+    data: dict[str, Any] = field(default_factory=dict)
