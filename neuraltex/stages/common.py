@@ -30,7 +30,11 @@ class Result:
     Args:
         path: The file or folder a user wants next; the last line on stdout.
         data: Plain JSON values: figures, warnings, further files.
+        text: Printed on stdout before the path, for verbs whose result is a text.
+        exit_code: What the process exits with.
     """
 
-    path: Path
+    path: Path | None
     data: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+    exit_code: int = 0
