@@ -1,0 +1,133 @@
+"""Depth discontinuities of a view, and the distance of every pixel to them."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numba import njit
+
+from neuraltex.geometry.camera import Camera
+from neuraltex.geometry.mesh import Mesh
+from neuraltex.render.embree_backend import vertices_in_camera
+from neuraltex.render.fragments import Fragments
+from neuraltex.render.parallel import for_row_blocks
+from neuraltex.render.rays import normalized_grid
+
+JUMP = 4.0
+"""A step in depth counts as a discontinuity from this many pixel widths (at that depth) on."""
+
+MAX_DISTANCE = 255
+
+
+def find_discontinuities(fragments: Fragments, mesh: Mesh, camera: Camera) -> Bool[np.ndarray, "H W"]:
+    """Mark the pixels on both sides of every occlusion edge and silhouette.
+
+    Two neighbors are on one surface if the plane of *either* predicts the depth of the other within :data:`JUMP` pixel
+    widths; so neither slanted surfaces nor creases count. The border of the image does not count.
+    """
+    face_idx, depth = fragments.face_idx.cpu().numpy(), fragments.depth.cpu().numpy()
+    edges = np.zeros(face_idx.shape, np.bool_)
+    grid, vertices = normalized_grid(camera), vertices_in_camera(mesh, camera)
+    tolerance = JUMP / np.sqrt(abs(camera.fx * camera.fy))
+
+    def mark(begin: int, end: int) -> None:
+        _mark_rows(begin, end, grid, face_idx, depth, vertices, mesh.faces, tolerance, edges)
+
+    for_row_blocks(mark, len(edges))
+    return edges
+
+
+def distance_to(edges: Bool[np.ndarray, "H W"], limit: int = MAX_DISTANCE) -> Float[np.ndarray, "H W"]:
+    """Return the Euclidean distance of every pixel to the nearest marked one [px], float32, capped at ``limit``.
+
+    Exact, in two passes (Felzenszwalb and Huttenlocher, "Distance transforms of sampled functions", 2012).
+    """
+    height, width = edges.shape
+    column = np.empty((height, width), np.float32)
+    distance = np.empty((height, width), np.float32)
+    for_row_blocks(lambda begin, end: _column_distances(edges[:, begin:end], limit, column[:, begin:end]), width)
+    for_row_blocks(lambda begin, end: _row_envelopes(column[begin:end], limit, distance[begin:end]), height)
+    return distance
+
+
+def discontinuity_distance(fragments: Fragments, mesh: Mesh, camera: Camera) -> Float[np.ndarray, "H W"]:
+    """Return the distance to the nearest depth discontinuity [px]; 0 beside one and where there is no surface."""
+    distance = distance_to(find_discontinuities(fragments, mesh, camera))
+    distance[~fragments.mask.cpu().numpy()] = 0
+    return distance
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _predict(vertices, face, x, y):  # noqa: ANN001, ANN202
+    """Depth at which the ray (x, y, 1) meets the plane of a face; infinite if it does not."""
+    a, b, c = vertices[face[0]], vertices[face[1]], vertices[face[2]]
+    ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    vx, vy, vz = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+    nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+    slope = nx * x + ny * y + nz
+    return (nx * a[0] + ny * a[1] + nz * a[2]) / slope if slope != 0.0 else np.inf
+
+
+@njit(cache=True, nogil=True)
+def _mark_rows(begin, end, grid, face_idx, depth, vertices, faces, tolerance, edges):  # noqa: ANN001, ANN202, PLR0913
+    height, width = face_idx.shape
+    for i in range(begin, end):
+        for j in range(width):
+            face = face_idx[i, j]
+            if face < 0:
+                continue
+            for di, dj in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+                k, m = i + di, j + dj
+                if k < 0 or m < 0 or k >= height or m >= width:
+                    continue
+                other = face_idx[k, m]
+                if other == face:
+                    continue
+                if other < 0:
+                    edges[i, j] = True
+                    continue
+                allowed = tolerance * max(depth[i, j], depth[k, m])
+                if abs(_predict(vertices, faces[face], grid[k, m, 0], grid[k, m, 1]) - depth[k, m]) <= allowed:
+                    continue
+                if abs(_predict(vertices, faces[other], grid[i, j, 0], grid[i, j, 1]) - depth[i, j]) > allowed:
+                    edges[i, j] = True
+
+
+@njit(cache=True, nogil=True)
+def _column_distances(edges, limit, out):  # noqa: ANN001, ANN202
+    height, width = edges.shape
+    for j in range(width):
+        out[0, j] = 0 if edges[0, j] else limit
+    for i in range(1, height):
+        for j in range(width):
+            out[i, j] = 0 if edges[i, j] else min(out[i - 1, j] + 1, limit)
+    for i in range(height - 2, -1, -1):
+        for j in range(width):
+            out[i, j] = min(out[i, j], out[i + 1, j] + 1)
+
+
+@njit(cache=True, nogil=True)
+def _row_envelopes(column, limit, out):  # noqa: ANN001, ANN202
+    """Lower envelope of the parabolas ``column[q]^2 + (x - q)^2`` of every row."""
+    height, width = column.shape
+    apex, start = np.empty(width, np.int64), np.empty(width + 1, np.float64)
+    for i in range(height):
+        count = 0
+        for q in range(width):
+            value = float(column[i, q]) ** 2 + q * q
+            crossing = -np.inf
+            while count > 0:
+                p = apex[count - 1]
+                crossing = (value - (float(column[i, p]) ** 2 + p * p)) / (2.0 * (q - p))
+                if crossing > start[count - 1]:
+                    break
+                count -= 1
+                crossing = -np.inf
+            apex[count], start[count] = q, crossing
+            count += 1
+        start[count] = np.inf
+        current = 0
+        for q in range(width):
+            while start[current + 1] < q:
+                current += 1
+            p = apex[current]
+            out[i, q] = min(np.sqrt(float(column[i, p]) ** 2 + (q - p) * (q - p)), float(limit))

@@ -1,0 +1,34 @@
+"""Rays through pixel centers, computed once per set of intrinsics."""
+
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float
+
+from neuraltex.geometry.camera import Camera
+
+
+def normalized_grid(camera: Camera) -> Float[np.ndarray, "H W 2"]:
+    """Return the ideal (undistorted) normalized coordinates of all pixel centers, read-only.
+
+    The ray of a pixel is ``(x, y, 1)`` in camera axes, so its parameter is the z-depth. Pixels that no ray reaches
+    (beyond the fold of a lens model) are NaN. The last two sets of intrinsics are kept, because inverting a lens costs
+    more than casting the rays and most scenes have one camera.
+    """
+    return _grid(
+        *(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy),
+        *(camera.skew, camera.lens, camera.distortion),
+    )
+
+
+@lru_cache(maxsize=2)
+def _grid(
+    width: int, height: int, fx: float, fy: float, cx: float, cy: float, skew: float, lens: str, distortion: tuple
+):
+    camera = Camera(width, height, fx, fy, cx, cy, np.eye(4), skew, lens, distortion)
+    grid = np.empty((height, width, 2))
+    for begin in range(0, height, 256):  # bounds the temporaries of the lens inversion
+        x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(begin, min(begin + 256, height)) + 0.5)
+        grid[begin : begin + 256] = camera.directions(np.stack([x, y], -1))[..., :2]
+    grid.setflags(write=False)
+    return grid
