@@ -1,1 +1,1 @@
-"""TODOFILL"""
+"""Differentiable losses: masked means over valid pixels."""

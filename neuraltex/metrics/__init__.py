@@ -1,1 +1,1 @@
-"""TODOFILL"""
+"""Scores that are reported, as opposed to losses that are minimized."""

@@ -1,0 +1,61 @@
+"""Color differences between a render and a photograph, as masked means.
+
+Convention:
+    ``mask`` is a boolean mask or non-negative weights per pixel; ``None`` counts every pixel. A loss is the weighted mean
+    over pixels and channels, so that it does not depend on how much of the image is valid. It is zero where nothing is.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+Mask = Bool[Tensor, "*B"] | Float[Tensor, "*B"]
+
+
+def masked_mean(values: Float[Tensor, "*B C"], mask: Mask | None = None) -> Float[Tensor, ""]:
+    """Return the mean of ``values`` over channels and the pixels of ``mask`` [*B]; values outside may even be NaN."""
+    if mask is None:
+        return values.mean()
+    kept = torch.where((mask > 0)[..., None], values, 0)
+    weights = mask.to(values.dtype)
+    total = weights.sum() * values.shape[-1]
+    return (kept * weights[..., None]).sum() / total.clamp(min=torch.finfo(values.dtype).tiny)
+
+
+def l1(pred: Float[Tensor, "*B C"], target: Float[Tensor, "*B C"], mask: Mask | None = None) -> Float[Tensor, ""]:
+    """Return the mean absolute difference."""
+    return masked_mean((pred - target).abs(), mask)
+
+
+def l2(pred: Float[Tensor, "*B C"], target: Float[Tensor, "*B C"], mask: Mask | None = None) -> Float[Tensor, ""]:
+    """Return the mean squared difference."""
+    return masked_mean((pred - target).square(), mask)
+
+
+def charbonnier(
+    pred: Float[Tensor, "*B C"], target: Float[Tensor, "*B C"], mask: Mask | None = None, epsilon: float = 1e-3
+) -> Float[Tensor, ""]:
+    """Return the mean of sqrt(difference^2 + epsilon^2) - epsilon: like L1, but smooth at zero.
+
+    P. Charbonnier et al., "Two deterministic half-quadratic regularization algorithms for computed imaging", ICIP 1994.
+    """
+    return masked_mean(((pred - target).square() + epsilon**2).sqrt() - epsilon, mask)
+
+
+def gradient_difference(
+    pred: Float[Tensor, "*B H W C"], target: Float[Tensor, "*B H W C"], mask: Mask | None = None
+) -> Float[Tensor, ""]:
+    """Return the mean absolute difference of horizontal neighbor differences plus that of vertical ones.
+
+    A pair of neighbors counts where both pixels are valid; so neither image contributes an edge along the mask.
+    It ignores a constant color offset between the images.
+    """
+    difference = pred - target
+    if mask is not None:
+        difference = torch.where((mask > 0)[..., None], difference, 0)
+        mask = mask.to(pred.dtype)
+    across = None if mask is None else mask[..., :, 1:] * mask[..., :, :-1]
+    down = None if mask is None else mask[..., 1:, :] * mask[..., :-1, :]
+    horizontal = (difference[..., :, 1:, :] - difference[..., :, :-1, :]).abs()
+    vertical = (difference[..., 1:, :, :] - difference[..., :-1, :, :]).abs()
+    return masked_mean(horizontal, across) + masked_mean(vertical, down)
