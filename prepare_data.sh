@@ -26,6 +26,7 @@ HEIGHT_RENDERING=${HEIGHT_RENDERING:-}
 TEX_DIM=${TEX_DIM:-2048}                         # texture size the uv maps are meant for
 OUTPUTS=${OUTPUTS:-./outputs}
 OUTPUT_DIR=${OUTPUT_DIR:-}                       # prepared folder; default $OUTPUTS/<scene>/prepared
+DEMO_FLAGS=${DEMO_FLAGS:-}                       # flags of "neuraltex demo" for the embedded scene, e.g. --tiny
 
 #########################################
 arguments=()
@@ -43,7 +44,7 @@ neuraltex=${VENV:-$here/.venv}/bin/neuraltex
 
 if [ -z "$SCENE" ] && [ -z "$SEQ" ] && [ -z "$MESH_FILENAME" ] && [ -z "$CAMERA_DIR" ]; then
     SCENE=$OUTPUTS/demo/scene
-    [ -e "$SCENE/transforms.json" ] || "$neuraltex" demo --output-dir "$SCENE" --overwrite >&2
+    [ -e "$SCENE/transforms.json" ] || "$neuraltex" demo --output-dir "$SCENE" --overwrite $DEMO_FLAGS >&2
 fi
 
 if [ -n "$SCENE" ]; then

@@ -66,12 +66,13 @@ OUTPUT_DIR=$prepared bash "$here/prepare_data.sh" "$@" --overwrite >&2
 
 overrides=()
 [ -z "$LR" ] || overrides+=(--loop.lr "$LR")
-[ -z "$N_ITER" ] || overrides+=(--loop.steps "$N_ITER")
-[ -z "$N_ITER_LR_DECAY" ] || overrides+=(--loop.decay-steps "$N_ITER_LR_DECAY")
+if [ -n "$N_ITER$N_ITER_LR_DECAY" ]; then
+    overrides+=(--loop.steps $((${N_ITER:-20} + ${N_ITER_LR_DECAY:-40})) --loop.decay-steps "${N_ITER_LR_DECAY:-40}")
+fi
 [ -z "$SAVE_FREQ" ] || overrides+=(--loop.checkpoint-every "$SAVE_FREQ")
 [ -z "$LAMBDA_L1" ] || overrides+=(--loss.l1 "$LAMBDA_L1")
 [ -z "$LAMBDA_L1_DIFF" ] || overrides+=(--loss.gradient "$LAMBDA_L1_DIFF")
-[ -z "$LAMBDA_VGG" ] || overrides+=(--loss.content "$LAMBDA_VGG")
+[ -z "$LAMBDA_VGG" ] || overrides+=(--loss.vgg-content "$LAMBDA_VGG")
 [ -z "$LAMBDA_REG_TEX" ] || overrides+=(--loss.energy "$LAMBDA_REG_TEX")
 
 runs=()

@@ -1,7 +1,7 @@
 """The only module that flips an axis or shifts by half a pixel.
 
 Convention:
-    Camera axes are OpenCV's: +x right, +y down, +z forward. Transforms are named ``a_from_b`` and act on column vectors.
+    Camera axes are OpenCV's: +x right, +y down, +z forward. Transforms are ``a_from_b`` and act on column vectors.
     Pixel (0, 0) is the corner of the image, the first pixel center is (0.5, 0.5) [px].
     uv lies in [0, 1]^2 with the origin at the bottom left (OBJ); row 0 of a texture is v = 1;
     texel centers are at ((i + 0.5) / Wt, (j + 0.5) / Ht) (``align_corners=False``).
@@ -53,7 +53,7 @@ def grid_from_uv(uv: Any) -> Any:
 
 
 def texel_from_uv(uv: Any, width: int, height: int) -> tuple[Any, Any]:
-    """Return continuous texel coordinates (x right, y down) in which the center of texel (row j, column i) is (i, j)."""
+    """Return continuous texel coordinates (x right, y down); the center of texel (row j, column i) is (i, j)."""
     return uv[..., 0] * width - HALF_PIXEL, (1 - uv[..., 1]) * height - HALF_PIXEL
 
 

@@ -100,7 +100,8 @@ def claim_output_dir(path: str | Path, *, overwrite: bool, keep: bool = False) -
         if path.is_dir() and any(path.iterdir()) and not keep:
             if not overwrite:
                 raise OutputError(
-                    f"{path} already holds results", hint="Pass --overwrite to replace them or choose another --output-dir"
+                    f"{path} already holds results",
+                    hint="Pass --overwrite to replace them or choose another --output-dir",
                 )
             shutil.rmtree(path)
         path.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,7 @@
-"""Facts of the running process: logger, progress, memory, seeds, ranks, device. The only module that reads the environment."""
+"""Facts of the running process: logger, progress, memory, seeds, ranks, device.
+
+The only module that reads the environment.
+"""
 
 import contextlib
 import logging

@@ -59,7 +59,7 @@ class Scene:
 
 
 def split_by_index(names: list[str], test_every: int) -> dict[str, Split]:
-    """Assign every ``test_every``-th name (sorted, starting with the first) to the held-out set; 0 holds nothing out."""
+    """Hold out every ``test_every``-th name (sorted, starting with the first); 0 holds nothing out."""
     return {
         name: "test" if test_every > 0 and index % test_every == 0 else "train"
         for index, name in enumerate(sorted(names))

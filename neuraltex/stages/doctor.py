@@ -93,8 +93,9 @@ def _text(data: dict[str, Any]) -> str:
     lines += [_line(name, probe, "bash scripts/setup.sh") for name, probe in data["required"].items()]
     lines += ["", "optional"]
     for name, (_, purpose, command) in OPTIONAL.items():
-        command = _system_library(data["optional"][name]["error"]) or command
-        lines.append(_line(f"{name} ({purpose})", data["optional"][name], command, missing="not there"))
+        probe = data["optional"][name]
+        remedy = _system_library(probe["error"]) or command
+        lines.append(_line(f"{name} ({purpose})", probe, remedy, missing="not there"))
     backend = "pytorch3d" if data["cuda"] and not data["optional"]["pytorch3d"]["error"] else "embree"
     weights = ", ".join(data["weights"]) or "none cached; run: neuraltex doctor --fetch-weights"
     lines += ["", f"rasterizer chosen by --backend auto: {backend}", f"perceptual weights: {weights}"]

@@ -82,7 +82,9 @@ def test_nothing_names_this_machine():
     suffixes = {".py", ".sh", ".md", ".yaml", ".toml", ".json", ".txt", ".html", ".js", ".css"}
     skip = {".venv", "outputs", ".git", "build"}
     files = [p for p in ROOT.rglob("*") if p.suffix in suffixes and not skip & set(p.relative_to(ROOT).parts)]
-    guilty = [str(p.relative_to(ROOT)) for p in files if p != Path(__file__) and pattern.search(p.read_text(errors="replace"))]
+    guilty = [
+        str(p.relative_to(ROOT)) for p in files if p != Path(__file__) and pattern.search(p.read_text(errors="replace"))
+    ]
     assert not guilty
 
 

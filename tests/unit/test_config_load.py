@@ -38,7 +38,7 @@ def test_unknown_key_names_the_nearest_and_the_file():
     "changes", [{"steps": 1.5}, {"steps": True}, {"steps": "3"}, {"inner": {"kind": "plan"}}, {"inner": 3}, {"file": 3}]
 )
 def test_wrong_types_are_refused(changes):
-    with pytest.raises(ConfigError, match="p.yaml"):
+    with pytest.raises(ConfigError, match=r"p\.yaml"):
         merge(Outer(), changes, "p.yaml")
 
 
