@@ -99,7 +99,14 @@ class Camera:
         """Return the camera of the same view resampled to another size."""
         sx, sy = width / self.width, height / self.height
         return replace(
-            self, width=width, height=height, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy, skew=self.skew * sx
+            self,
+            width=width,
+            height=height,
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=self.cx * sx,
+            cy=self.cy * sy,
+            skew=self.skew * sx,
         )
 
     def with_pose(self, cam_from_world: np.ndarray) -> "Camera":
