@@ -51,6 +51,24 @@ def _rgb8(image: "Image.Image") -> np.ndarray:  # type: ignore[name-defined]
     return np.asarray(image.convert("RGB"))
 
 
+def read_texture(path: Path) -> UInt8[np.ndarray, "Ht Wt C"]:
+    """Read a texture as 8 bit RGB, or RGBA where the file has transparency; never rotated, row 0 is v = 1.
+
+    Raises:
+        DataError: if the file is missing or broken.
+    """
+    from PIL import Image  # noqa: PLC0415
+
+    try:
+        with Image.open(path) as image:
+            alpha = "A" in image.getbands() or "transparency" in image.info
+            return np.asarray(image.convert("RGBA")) if alpha else _rgb8(image)
+    except FileNotFoundError as error:
+        raise DataError(f"the texture {path} does not exist", hint="Put it beside the mesh that names it") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as an image ({error})", hint="Restore the texture") from error
+
+
 def write_rgb(path: Path, pixels: UInt8[np.ndarray, "H W C"], quality: int = 95) -> Path:
     """Write an 8 bit image atomically; the suffix chooses the format."""
     from PIL import Image  # noqa: PLC0415
@@ -78,7 +96,7 @@ def read_mask(path: Path, shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
 
 def write_exr(path: Path, pixels: Float[np.ndarray, "H W C"]) -> Path:
     """Write a float32 OpenEXR file with channels RGB (or RGBA), losslessly compressed (ZIP)."""
-    import OpenEXR  # noqa: PLC0415
+    import OpenEXR
 
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     name = "RGBA" if pixels.shape[2] == 4 else "RGB"
@@ -93,7 +111,7 @@ def read_exr(path: Path) -> Float[np.ndarray, "H W C"]:
     Raises:
         DataError: if the file is missing or broken.
     """
-    import OpenEXR  # noqa: PLC0415
+    import OpenEXR
 
     try:
         with OpenEXR.File(str(path)) as file:
