@@ -1,8 +1,9 @@
 """Color differences between a render and a photograph, as masked means.
 
 Convention:
-    ``mask`` is a boolean mask or non-negative weights per pixel; ``None`` counts every pixel. A loss is the weighted mean
-    over pixels and channels, so that it does not depend on how much of the image is valid. It is zero where nothing is.
+    ``mask`` is a boolean mask or non-negative weights per pixel; ``None`` counts every pixel. A loss is the weighted
+    mean over pixels and channels, so that it does not depend on how much of the image is valid; it is zero where nothing
+    is. Values outside the mask change neither the loss nor its gradient, even if they are NaN.
 """
 
 import torch
@@ -13,23 +14,30 @@ Mask = Bool[Tensor, "*B"] | Float[Tensor, "*B"]
 
 
 def masked_mean(values: Float[Tensor, "*B C"], mask: Mask | None = None) -> Float[Tensor, ""]:
-    """Return the mean of ``values`` over channels and the pixels of ``mask`` [*B]; values outside may even be NaN."""
+    """Return the mean of ``values`` over channels and the pixels of ``mask`` [*B]."""
     if mask is None:
         return values.mean()
-    kept = torch.where((mask > 0)[..., None], values, 0)
     weights = mask.to(values.dtype)
     total = weights.sum() * values.shape[-1]
-    return (kept * weights[..., None]).sum() / total.clamp(min=torch.finfo(values.dtype).tiny)
+    return (values * weights[..., None]).sum() / total.clamp(min=torch.finfo(values.dtype).tiny)
+
+
+def masked_difference(
+    pred: Float[Tensor, "*B C"], target: Float[Tensor, "*B C"], mask: Mask | None
+) -> Float[Tensor, "*B C"]:
+    """Return ``pred - target``, zero outside the mask."""
+    difference = pred - target
+    return difference if mask is None else torch.where((mask > 0)[..., None], difference, 0)
 
 
 def l1(pred: Float[Tensor, "*B C"], target: Float[Tensor, "*B C"], mask: Mask | None = None) -> Float[Tensor, ""]:
     """Return the mean absolute difference."""
-    return masked_mean((pred - target).abs(), mask)
+    return masked_mean(masked_difference(pred, target, mask).abs(), mask)
 
 
 def l2(pred: Float[Tensor, "*B C"], target: Float[Tensor, "*B C"], mask: Mask | None = None) -> Float[Tensor, ""]:
     """Return the mean squared difference."""
-    return masked_mean((pred - target).square(), mask)
+    return masked_mean(masked_difference(pred, target, mask).square(), mask)
 
 
 def charbonnier(
@@ -39,7 +47,7 @@ def charbonnier(
 
     P. Charbonnier et al., "Two deterministic half-quadratic regularization algorithms for computed imaging", ICIP 1994.
     """
-    return masked_mean(((pred - target).square() + epsilon**2).sqrt() - epsilon, mask)
+    return masked_mean((masked_difference(pred, target, mask).square() + epsilon**2).sqrt() - epsilon, mask)
 
 
 def gradient_difference(
@@ -50,10 +58,8 @@ def gradient_difference(
     A pair of neighbors counts where both pixels are valid; so neither image contributes an edge along the mask.
     It ignores a constant color offset between the images.
     """
-    difference = pred - target
-    if mask is not None:
-        difference = torch.where((mask > 0)[..., None], difference, 0)
-        mask = mask.to(pred.dtype)
+    difference = masked_difference(pred, target, mask)
+    mask = None if mask is None else mask.to(pred.dtype)
     across = None if mask is None else mask[..., :, 1:] * mask[..., :, :-1]
     down = None if mask is None else mask[..., 1:, :] * mask[..., :-1, :]
     horizontal = (difference[..., :, 1:, :] - difference[..., :, :-1, :]).abs()

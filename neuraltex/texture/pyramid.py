@@ -41,7 +41,7 @@ class PyramidTexture(nn.Module):
             self.levels[-1].fill_(GREY)
 
     def forward(self, uv: Float[Tensor, "*B 2"], footprint: Float[Tensor, "*B"] | None = None) -> Float[Tensor, "*B 3"]:
-        """Return colors at ``uv``, mip-mapped where a ``footprint`` [texel] is given, else the sum of bilinear samples."""
+        """Return colors at ``uv``, mip-mapped where a ``footprint`` [texel] is given, else summed bilinear samples."""
         if footprint is None:
             return torch.stack([sample_bilinear(level, uv) for level in self.levels]).sum(0)
         return sample_mip(build_mip_pyramid(self._sum_at_texels()), uv, footprint)
