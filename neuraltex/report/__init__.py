@@ -1,1 +1,1 @@
-"""TODOFILL"""
+"""Reports: tables, plots and one self-contained HTML page with wipes."""
