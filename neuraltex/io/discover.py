@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from neuraltex.core.errors import DataError
 from neuraltex.core.files import translate_write_errors
+from neuraltex.geometry.scene import View
 
 MESH_SUFFIXES = (".obj", ".ply", ".off", ".stoff", ".glb", ".gltf", ".stl")
 HEADER_BYTES = 4096
@@ -71,6 +72,12 @@ def unique_names(files: Sequence[str]) -> list[str]:
     stems = [PurePosixPath(file).with_suffix("").as_posix() for file in files]
     counts = Counter(stems)
     return [file if counts[stem] > 1 else stem for file, stem in zip(files, stems, strict=True)]
+
+
+def image_file_name(view: View) -> str:
+    """Relative file name under which a writer puts the photograph of a view, such that readers give the name back."""
+    suffix = view.image.suffix.lower()
+    return view.name if view.name.lower().endswith(suffix) else f"{view.name}{suffix}"
 
 
 def place_file(source: Path, target: Path) -> Path:
