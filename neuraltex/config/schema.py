@@ -1,0 +1,153 @@
+"""The settings of a fit; every field's docstring is its help text on the command line.
+
+Colors are in [0, 1] everywhere. Weights from a method that works in [-1, 1] carry over unchanged as long as all terms are
+of first order in color (L1, image gradients, perceptual distances): their common factor 2 cancels in Adam's step.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextureConfig:
+    """What is optimized."""
+
+    kind: Literal["plain", "pyramid", "neural"] = "plain"
+    """plain: one image; pyramid: a sum of images at halved sizes; neural: features and a small decoder."""
+    size: int = 0
+    """Side of the texture [texel]; 0 takes the size the scene was prepared for."""
+    levels: int = 4
+    """Levels of a pyramid, and of the mip chain when --texture.mip is on."""
+    features: int = 8
+    """Channels of a neural texture."""
+    mip: bool = False
+    """Sample from a mip chain by the footprint of each pixel instead of bilinearly from the finest level."""
+    init: Literal["mean", "zeros", "grey"] = "mean"
+    """mean: confidence-weighted robust mean of the photographs; zeros: black; grey: 0.5."""
+    init_rounds: int = 3
+    """Passes over the photographs for the mean; from the second on, colors are matched and outliers lose weight."""
+    gutter: int = 8
+    """Width of the border painted around every chart, so that no renderer bleeds background into it [texel]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelConfig:
+    """How far each pixel of a photograph is trusted."""
+
+    cosine_power: float = 1.0
+    """Weight by this power of the cosine between surface normal and viewing ray."""
+    min_cosine: float = 0.1
+    """Ignore pixels seen at a flatter angle than this cosine."""
+    margin: float = 3.0
+    """Ignore pixels closer than half of this to a depth discontinuity and fade in up to this distance [px]."""
+    footprint_power: float = 0.0
+    """Weight by this power of the texture resolution a pixel offers, relative to the median of all photographs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColorConfig:
+    """Differences of exposure and white balance between the photographs."""
+
+    model: Literal["none", "gain", "affine"] = "none"
+    """Match the texture to each photograph by nothing, a gain, or a gain and a bias per channel, in closed form."""
+    every: int = 50
+    """Fit again after so many steps; 0 keeps what the initial mean found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the terms; 0 leaves a term out. All are masked means over valid pixels."""
+
+    l1: float = 0.0
+    """Absolute difference."""
+    l2: float = 0.0
+    """Squared difference."""
+    charbonnier: float = 0.0
+    """sqrt(difference^2 + epsilon^2): L1 with a smooth minimum."""
+    gradient: float = 0.0
+    """Absolute difference of the image gradients, where both pixels of a pair are valid."""
+    vgg_content: float = 0.0
+    """Distance of VGG features."""
+    vgg_style: float = 0.0
+    """Distance of the Gram matrices of VGG features."""
+    lpips: float = 0.0
+    """Learned perceptual distance (LPIPS v0.1, VGG16)."""
+    tv: float = 0.0
+    """Total variation of the texture."""
+    energy: float = 0.0
+    """Energies of the levels of a pyramid: keeps what coarse levels can say out of the fine ones."""
+    vgg: Literal["vgg16", "vgg19"] = "vgg16"
+    """Network of the VGG terms."""
+    content_layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3")
+    """Layers of --loss.vgg-content."""
+    style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    """Layers of --loss.vgg-style."""
+    style_image: Path | None = None
+    """Image whose style to take; without it every photograph is its own."""
+    perceptual_crop: int = 0
+    """Evaluate VGG and LPIPS on a crop of this size from the middle of each window [px]; 0 takes all of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How it is optimized (Adam)."""
+
+    steps: int = 300
+    """Number of steps; 0 leaves the initial texture."""
+    batch: int = 8
+    """Windows per step; 0 takes all photographs whole (full batch)."""
+    crop: int = 512
+    """Side of the windows cut out of the photographs [px]; 0 takes them whole."""
+    lr: float = 0.01
+    """Learning rate [color in 0 to 1]."""
+    beta1: float = 0.9
+    """Decay of Adam's first moment."""
+    beta2: float = 0.999
+    """Decay of Adam's second moment."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises linearly from 0."""
+    decay: Literal["none", "linear", "cosine"] = "linear"
+    """How the learning rate falls over the last --loop.decay-steps."""
+    decay_steps: int = 100
+    """Number of last steps over which the learning rate falls to 0."""
+    amp: bool = True
+    """Evaluate perceptual terms in bfloat16 on CUDA; without effect on the CPU."""
+    cache_gb: float = 6.0
+    """Memory for photographs and uv maps; what does not fit is read again from disk [GB]."""
+    log_every: int = 10
+    """Steps between two lines of the history."""
+    image_every: int = 0
+    """Steps between two renders and textures in TensorBoard; 0 writes them at the end only."""
+    val_every: int = 0
+    """Steps between two scores on held-out photographs (never used for fitting); 0 scores at the end only."""
+    val_views: int = 4
+    """Held-out photographs of these scores; 0 scores none."""
+    checkpoint_every: int = 100
+    """Steps between two checkpoints; 0 writes one at the end only."""
+    max_loss_growth: float = 20.0
+    """Stop with an error when the loss exceeds this multiple of what it was in the first steps; 0 never does."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "crop", "warmup_steps", "decay_steps", "checkpoint_every"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"loop.{name} is {getattr(self, name)}, it must not be negative")
+        if not self.lr > 0:
+            raise ValueError(f"loop.lr is {self.lr}, it must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """Everything that decides the result of a gradient fit, apart from the scene."""
+
+    texture: TextureConfig = field(default_factory=TextureConfig)
+    pixels: PixelConfig = field(default_factory=PixelConfig)
+    color: ColorConfig = field(default_factory=ColorConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    seed: int = 0
+    """Seed of the order of the photographs and of random initial values."""
+    vgg_weights: Path | None = None
+    """File with the VGG weights; without it the cache is searched, then they are downloaded."""
+    lpips_weights: Path | None = None
+    """File with the LPIPS heads; without it the cache is searched, then they are downloaded."""

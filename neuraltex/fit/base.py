@@ -1,0 +1,34 @@
+"""What a fit is: anything that turns a prepared scene into a texture."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from neuraltex.io.prepared import PreparedScene
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """The result of a fit, before texels nobody saw are filled.
+
+    Args:
+        texture: Color of every texel.
+        seen: Texels that at least one photograph says something about.
+        history: One plain dict per logged step, with ``step`` and tags such as ``train/loss/l1``.
+        stats: Plain JSON values about the fit (steps, seconds, memory).
+    """
+
+    texture: Float[Tensor, "Ht Wt 3"]
+    seen: Bool[Tensor, "Ht Wt"]
+    history: list[dict[str, float]] = field(default_factory=list)
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+class Fit(Protocol):
+    """A method; its settings are its own business."""
+
+    def __call__(self, scene: PreparedScene) -> Fitted:
+        """Fit a texture to the training views of a scene; held-out views may only be scored."""
+        ...

@@ -1,0 +1,41 @@
+"""From a fitted texture to one that any renderer can show: fill what nobody saw, paint gutters, say which is which."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from neuraltex.geometry.mesh import Mesh
+from neuraltex.texture.fill import dilate, push_pull, rasterize_charts
+
+SEEN, GUTTER, FILLED = 255, 128, 0
+"""Values of the coverage map: fitted to photographs, border around a chart, invented by interpolation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A complete texture and where each texel comes from."""
+
+    texture: Float[np.ndarray, "Ht Wt 3"]  # float32 in [0, 1]
+    coverage: UInt8[np.ndarray, "Ht Wt"]
+
+
+def finish_texture(texture: Float[Tensor, "Ht Wt 3"], seen: Bool[Tensor, "Ht Wt"], mesh: Mesh, gutter: int) -> Finished:
+    """Fill unseen texels smoothly from seen ones, then repeat the border of every chart outward.
+
+    Args:
+        texture: Fitted colors.
+        seen: Texels that photographs say something about.
+        mesh: Mesh whose charts lie on the texture.
+        gutter: Width of the border [texel].
+    """
+    colors, seen_mask = texture.clamp(0, 1).numpy(), seen.numpy()
+    charts = rasterize_charts(mesh, seen_mask.shape)
+    filled = push_pull(colors, seen_mask)
+    known = charts | seen_mask
+    result, reached = dilate(filled, known, gutter)
+    coverage = np.full(seen_mask.shape, FILLED, np.uint8)
+    coverage[reached & ~known] = GUTTER
+    coverage[seen_mask] = SEEN
+    return Finished(np.where((reached | known)[..., None], result, filled).clip(0, 1), coverage)

@@ -1,0 +1,88 @@
+"""The weighted robust mean of the photographs on the texture: a good start, and a fair result by itself."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from neuraltex.config.schema import ColorConfig, TextureConfig
+from neuraltex.core.conventions import GREY, chw_from_hwc, hwc_from_chw
+from neuraltex.core.errors import DataError
+from neuraltex.core.runtime import progress
+from neuraltex.fit.data import Tile, ViewStore
+from neuraltex.fit.exposure import ColorMatch, fit_colors
+from neuraltex.texture.sample import sample_bilinear, splat_bilinear
+
+OUTLIER_SCALE = 0.1
+"""Residual at which a pixel of a later round has half its weight [color in 0 to 1]."""
+PRIOR = 0.05
+"""Weight of the coarser level in the mean of a texel, in pixels of full confidence."""
+
+
+def initial_texture(
+    store: ViewStore, size: int, texture: TextureConfig, color: ColorConfig
+) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"], ColorMatch]:
+    """Return the initial texture, the sum of pixel weights of every texel, and the color match of every photograph.
+
+    Raises:
+        DataError: if no pixel of any photograph lies on the texture.
+    """
+    matches = ColorMatch.identity(len(store), store.device)
+    if texture.init != "mean":
+        value = GREY if texture.init == "grey" else 0.0
+        weights = _splat(store, size, matches, None)[1]
+        return torch.full((size, size, 3), value, device=store.device), weights, matches
+    mean = None
+    for round_idx in range(max(texture.init_rounds, 1)):
+        if mean is not None and color.model != "none":
+            matches = fit_colors(store, lambda tile, mean=mean: sample_bilinear(mean, tile.uv), color.model)
+        sums, weights = _splat(store, size, matches, mean, label=f"mean {round_idx + 1}/{max(texture.init_rounds, 1)}")
+        mean = coarse_to_fine_mean(sums, weights)
+    return mean, weights, matches
+
+
+def _splat(
+    store: ViewStore, size: int, matches: ColorMatch, mean: Tensor | None, label: str = "coverage"
+) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"]]:
+    """Sum weighted colors and weights over all photographs, one in memory at a time."""
+    total = torch.zeros(size, size, 4, device=store.device)
+    for index in progress(range(len(store)), label=label, unit="photo"):
+        tile = store.whole(index)
+        used = tile.mask
+        uv, color, weight = tile.uv[used], matches.to_texture(tile.image[used], index), tile.weight[used]
+        if mean is not None:
+            residual = (color - sample_bilinear(mean, uv)).abs().mean(-1)
+            weight = weight / (1 + (residual / OUTLIER_SCALE) ** 2)
+        values = torch.cat([color * weight[:, None], weight[:, None]], 1)
+        total += splat_bilinear(values, uv, (size, size))[0]
+    if not total[..., 3].any():
+        raise DataError(
+            "no pixel of any training photograph lies on the texture",
+            source=str(store.views[0].uv.parent) if len(store) else "training views",
+            hint="Check the proof sheet: cameras and mesh do not agree",
+        )
+    return total[..., :3], total[..., 3]
+
+
+def coarse_to_fine_mean(
+    sums: Float[Tensor, "Ht Wt 3"], weights: Float[Tensor, "Ht Wt"], prior: float = PRIOR
+) -> Float[Tensor, "Ht Wt 3"]:
+    """Divide sums by weights, leaning on coarser levels where a texel has little weight.
+
+    Box sums over 2x2 texels are what splatting into a texture of half the size would give, so a texture that is finer
+    than the photographs is filled from the level that matches them.
+    """
+    if min(sums.shape[:2]) <= 1 or sums.shape[0] % 2 or sums.shape[1] % 2:
+        return torch.where(weights[..., None] > 0, sums / weights[..., None].clamp(min=1e-12), GREY)
+    coarse = coarse_to_fine_mean(_box_sum(sums), _box_sum(weights[..., None])[..., 0], prior)
+    up = functional.interpolate(chw_from_hwc(coarse)[None], scale_factor=2, mode="bilinear", align_corners=False)
+    return (sums + prior * hwc_from_chw(up[0])) / (weights[..., None] + prior)
+
+
+def _box_sum(image: Float[Tensor, "Ht Wt C"]) -> Float[Tensor, "h w C"]:
+    return hwc_from_chw(functional.avg_pool2d(chw_from_hwc(image)[None], 2)[0]) * 4
+
+
+Render = Callable[[Tile], Float[Tensor, "H W 3"]]

@@ -1,0 +1,123 @@
+"""The weighted sum of losses that a gradient fit lowers."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuraltex.config.schema import LossConfig
+from neuraltex.core.errors import ConfigError
+from neuraltex.fit.data import Tile
+from neuraltex.io.images import read_rgb
+from neuraltex.losses import photometric, regularizers
+
+DATA_TERMS = ("l1", "l2", "charbonnier", "gradient", "vgg_content", "vgg_style", "lpips")
+"""Terms that compare a render with a photograph; the others concern the texture alone."""
+
+
+class Objective:
+    """Evaluates the terms whose weight is not 0.
+
+    Args:
+        config: Weights and layers.
+        vgg: Feature extractor, needed by the VGG terms.
+        lpips: Perceptual distance, needed by LPIPS.
+        style: Image [h, w, 3] whose style to take; ``None`` compares with the photograph.
+        amp: Evaluate perceptual terms in bfloat16.
+
+    Raises:
+        ConfigError: if all data terms have weight 0.
+    """
+
+    def __init__(
+        self,
+        config: LossConfig,
+        vgg: nn.Module | None = None,
+        lpips: nn.Module | None = None,
+        style: Float[Tensor, "h w 3"] | None = None,
+        *,
+        amp: bool = False,
+    ) -> None:
+        self.config, self._vgg, self._lpips, self._style, self._amp = config, vgg, lpips, style, amp
+        self.data_names = tuple(name for name in DATA_TERMS if getattr(config, name))
+        if not self.data_names:
+            raise ConfigError("every loss has weight 0", source="loss", hint="Give one, e.g. --loss.l1 10")
+
+    def data_terms(self, render: Float[Tensor, "H W 3"], tile: Tile) -> dict[str, Tensor]:
+        """Return the unweighted terms of one window, each a mean over its valid pixels."""
+        target, weight, terms = tile.image, tile.weight, {}
+        for name in ("l1", "l2", "charbonnier"):
+            if getattr(self.config, name):
+                terms[name] = getattr(photometric, name)(render, target, weight)
+        if self.config.gradient:
+            terms["gradient"] = photometric.gradient_difference(render, target, weight)
+        if self.config.vgg_content or self.config.vgg_style or self.config.lpips:
+            terms |= self._perceptual_terms(render, tile)
+        return terms
+
+    def texture_terms(self, texture: nn.Module) -> dict[str, Tensor]:
+        """Return the unweighted terms that concern the texture alone."""
+        terms = {}
+        if self.config.tv:
+            images = [parameter for parameter in texture.parameters() if parameter.ndim == 3]
+            terms["tv"] = torch.stack([regularizers.total_variation(image) for image in images]).sum()
+        if self.config.energy:
+            terms["energy"] = regularizers.pyramid_energy(texture.energies())
+        return terms
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """Return the weighted sum of terms."""
+        return torch.stack([getattr(self.config, name) * value for name, value in terms.items()]).sum()
+
+    def _perceptual_terms(self, render: Tensor, tile: Tile) -> dict[str, Tensor]:
+        from neuraltex.losses import perceptual  # noqa: PLC0415
+
+        area = _middle(tile.image.shape, self.config.perceptual_crop)
+        pred, target, mask = render[area], tile.image[area], tile.mask[area]
+        terms = {}
+        with torch.autocast(render.device.type, torch.bfloat16, enabled=self._amp):
+            if self._lpips is not None:
+                terms["lpips"] = self._lpips(pred, target, mask)
+            if self._vgg is not None and self.config.vgg_content:
+                terms["vgg_content"] = perceptual.content_loss(self._vgg, pred, target, mask)
+            if self._vgg is not None and self.config.vgg_style:
+                terms["vgg_style"] = perceptual.style_loss(self._vgg, pred, target, mask)
+        return {name: value.float() for name, value in terms.items()}
+
+
+def build_objective(
+    config: LossConfig,
+    device: torch.device,
+    *,
+    amp: bool = False,
+    vgg_weights: Path | None = None,
+    lpips_weights: Path | None = None,
+) -> Objective:
+    """Load the networks that the terms need, and nothing else.
+
+    Raises:
+        DataError: if weights or the style image cannot be had.
+    """
+    vgg = lpips = style = None
+    if config.vgg_content or config.vgg_style or config.lpips:
+        from neuraltex.io.weights import load_lpips_heads, load_vgg_weights  # noqa: PLC0415
+        from neuraltex.losses import perceptual  # noqa: PLC0415
+        from neuraltex.losses.lpips import Lpips  # noqa: PLC0415
+    if config.vgg_content or config.vgg_style:
+        state = load_vgg_weights(config.vgg, vgg_weights)
+        vgg = perceptual.VggFeatures(state, kind=config.vgg).to(device)
+    if config.lpips:
+        state = load_vgg_weights("vgg16", vgg_weights if config.vgg == "vgg16" else None)
+        lpips = Lpips(state, load_lpips_heads(lpips_weights)).to(device)
+    if config.style_image is not None:
+        style = torch.from_numpy(read_rgb(config.style_image)).to(device).float() / 255
+    return Objective(config, vgg, lpips, style, amp=amp and device.type == "cuda")
+
+
+def _middle(shape: tuple[int, ...], crop: int) -> tuple[slice, slice]:
+    def cut(length: int) -> slice:
+        size = min(crop or length, length)
+        return slice((length - size) // 2, (length - size) // 2 + size)
+
+    return cut(shape[0]), cut(shape[1])

@@ -1,0 +1,22 @@
+"""What must be equal between a checkpoint and the run that goes on from it."""
+
+from typing import Any
+
+from neuraltex.config.load import to_plain
+from neuraltex.config.schema import FitConfig
+
+
+def run_signature(config: FitConfig, size: int, views: list[str]) -> dict[str, Any]:
+    """Return the settings that shape the state or the order of the photographs, as plain values.
+
+    Losses, learning rate and number of steps may change: that is what resuming a finished run is for.
+    """
+    return {
+        **{f"texture.{name}": value for name, value in to_plain(config.texture).items()},
+        **{f"pixels.{name}": value for name, value in to_plain(config.pixels).items()},
+        "texture.size": size,
+        "loop.batch": config.loop.batch,
+        "loop.crop": config.loop.crop,
+        "seed": config.seed,
+        "views": views,
+    }
