@@ -1,0 +1,62 @@
+"""Making charts valid: no flipped, vanishing or overlapping face survives."""
+
+import numpy as np
+from jaxtyping import Float
+
+from neuraltex.core.runtime import logger
+from neuraltex.geometry.charts import Charts, flatten_each, signed_areas
+from neuraltex.geometry.pack import pack_charts
+from neuraltex.geometry.topology import components_within, face_adjacency
+from neuraltex.geometry.uv_check import overlapping_faces
+
+MIN_AREA_RATIO = 1e-3
+"""Faces that a chart squeezes below this fraction of their true area are flattened on their own."""
+ROUNDS = 6
+RESOLUTION = 4096
+
+
+def drop_bad_faces(charts: Charts, corners: Float[np.ndarray, "F 3 3"]) -> Charts:
+    """Scale charts to the surface [world], mirror reversed ones, and flatten flipped or vanishing faces on their own.
+
+    Args:
+        charts: Flat pieces of arbitrary scale.
+        corners: The surface they cover [world].
+    """
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    charts = charts.to_world_scale(areas)
+    reversed_charts = np.bincount(charts.label, signed_areas(charts.corners), charts.num_charts) < 0
+    mirror = np.where(reversed_charts[charts.uv_label], -1.0, 1.0)
+    charts = Charts(charts.uvs * np.stack([mirror, np.ones_like(mirror)], 1), charts.uv_faces, charts.label)
+    return flatten_faces(charts, signed_areas(charts.corners) <= MIN_AREA_RATIO * areas, corners)
+
+
+def flatten_faces(charts: Charts, faces: np.ndarray, corners: Float[np.ndarray, "F 3 3"]) -> Charts:
+    """Make each of some faces (a mask) a chart of its own in its true shape."""
+    index = np.flatnonzero(faces)
+    if not len(index):
+        return charts
+    single = flatten_each(corners[index])
+    uv_faces, label = charts.uv_faces.copy(), charts.label.copy()
+    uv_faces[index] = single.uv_faces + len(charts.uvs)
+    label[index] = single.label + charts.num_charts
+    return Charts(np.concatenate([charts.uvs, single.uvs]), uv_faces, label).tidy()
+
+
+def pack_without_overlaps(
+    charts: Charts, corners: Float[np.ndarray, "F 3 3"], texture_size: int, gutter: float
+) -> Charts:
+    """Pack; where a chart overlaps itself, cut off the faces that lie on top and pack again.
+
+    Args:
+        charts: Flat pieces [world].
+        corners: The surface they cover [world].
+        texture_size: See :func:`neuraltex.geometry.pack.pack_charts`, likewise ``gutter``.
+    """
+    for attempt in range(ROUNDS):
+        packed = pack_charts(charts, texture_size, gutter)
+        upper = overlapping_faces(packed.corners, RESOLUTION)[1]
+        if not upper.any():
+            break
+        logger.debug("round %d: %d faces overlap in their chart", attempt, upper.sum())
+        charts = charts.detach(upper) if attempt < 2 else flatten_faces(charts, upper, corners)
+    return packed
