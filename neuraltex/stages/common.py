@@ -7,19 +7,23 @@ from typing import Annotated, Any
 import tyro
 
 
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""A switch without a ``--no-`` twin."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Common:
     """Flags that every verb understands."""
 
-    overwrite: bool = False
+    overwrite: Flag = False
     """Replace results that are already in the output folder."""
-    json: bool = False
+    json: Flag = False
     """Print the result as JSON on stdout instead of a path."""
     verbose: Annotated[tyro.conf.UseCounterAction[int], tyro.conf.arg(aliases=["-v"])] = 0
     """Log more; may be repeated."""
-    quiet: Annotated[bool, tyro.conf.arg(aliases=["-q"])] = False
+    quiet: Annotated[Flag, tyro.conf.arg(aliases=["-q"])] = False
     """Log warnings only."""
-    dry_run: bool = False
+    dry_run: Flag = False
     """Print the resolved configuration as YAML and stop."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neuraltex import __version__
-from neuraltex.stages.common import Common, Result
+from neuraltex.stages.common import Common, Flag, Result
 
 REQUIRED = (
     "torch", "numpy", "kornia", "imageio", "pillow", "trimesh", "embreex", "xatlas", "tensorboard", "tyro", "pyyaml",
@@ -29,7 +29,7 @@ MODULES = {"pillow": "PIL", "pyyaml": "yaml"}
 class Config(Common):
     """What to check."""
 
-    fetch_weights: bool = False
+    fetch_weights: Flag = False
     """Download the VGG16 and LPIPS weights into the cache."""
 
 
