@@ -1,5 +1,8 @@
 """Photographs, masks, depth images and float images on disk."""
 
+import contextlib
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +12,22 @@ from neuraltex.core.errors import DataError
 from neuraltex.core.files import atomic_path
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm")
+MAX_PIXELS = 1 << 30
+"""Largest image that is opened: a texture of 32768 x 32768."""
+EXIF_ORIENTATION = 0x0112
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
 
 
 def read_rgb(path: Path, size: tuple[int, int] | None = None) -> UInt8[np.ndarray, "H W 3"]:
-    """Read a photograph as 8 bit sRGB, EXIF rotation applied.
+    """Read a photograph as 8 bit sRGB.
 
     Grey is repeated, 16 bit is scaled down, alpha is dropped and CMYK is converted.
+
+    Convention:
+        Without ``size`` the rotation in the EXIF data is applied. With ``size`` the pixels stay as stored if that is their
+        size, because reconstruction programs (COLMAP among them) ignore EXIF rotation; it is applied only if the rotated
+        image alone has that size.
 
     Args:
         path: File.
@@ -23,30 +36,63 @@ def read_rgb(path: Path, size: tuple[int, int] | None = None) -> UInt8[np.ndarra
     Raises:
         DataError: if the file is missing, truncated, or of another size.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415
+    from PIL import ImageOps  # noqa: PLC0415
 
+    with _opened(path) as image:
+        turn = size is None or _must_turn(path, image, size)
+        return _rgb8(ImageOps.exif_transpose(image) if turn else image)
+
+
+def check_image(path: Path, size: tuple[int, int]) -> None:
+    """Check the size of a photograph by its header, then that it decodes to the end, as cheaply as the format allows.
+
+    Raises:
+        DataError: as :func:`read_rgb`.
+    """
+    with _opened(path) as image:
+        _must_turn(path, image, size)
+        image.draft(
+            "RGB", (max(1, image.width // 8), max(1, image.height // 8))
+        )  # JPEG: all data read, few pixels made
+        image.load()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> "Iterator[Image.Image]":  # type: ignore[name-defined]
+    """Open an image lazily; whatever goes wrong while it is used becomes a DataError."""
+    from PIL import Image  # noqa: PLC0415
+
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            pixels = _rgb8(image)
+        with Image.open(path) as image:
+            yield image
     except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist", hint="Restore the photograph or pass --skip-bad-images") from error
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+        raise DataError(f"{path} does not exist", hint="Restore the image, or pass --skip-bad-images") from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise DataError(
-            f"{path} cannot be read as an image ({error})", hint="Restore the file or pass --skip-bad-images"
+            f"{path} cannot be read as an image ({error})", hint="Restore the file, or pass --skip-bad-images"
         ) from error
-    if size is not None and (pixels.shape[1], pixels.shape[0]) != tuple(size):
-        raise DataError(
-            f"{path} is {pixels.shape[1]}x{pixels.shape[0]} but its camera says {size[0]}x{size[1]}",
-            hint="Pass the image folder the cameras were computed for, or --skip-bad-images",
-        )
-    return pixels
 
 
-def _rgb8(image: "Image.Image") -> np.ndarray:  # type: ignore[name-defined]
+def _must_turn(path: Path, image: "Image.Image", size: tuple[int, int]) -> bool:  # type: ignore[name-defined]
+    """Return whether the EXIF rotation must be applied to get ``size``."""
+    if image.size == tuple(size):
+        return False
+    if image.size[::-1] == tuple(size) and image.getexif().get(EXIF_ORIENTATION, 1) in SIDEWAYS:
+        return True
+    raise DataError(
+        f"{path} is {image.width}x{image.height} but its camera says {size[0]}x{size[1]}",
+        hint="Pass the image folder the cameras were computed for, or --skip-bad-images",
+    )
+
+
+def _rgb8(image: "Image.Image") -> UInt8[np.ndarray, "H W 3"]:  # type: ignore[name-defined]
+    """Convert any mode; integers above 8 bit are scaled by 65535, floats by 1 if none is larger."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, np.float64)
-        peak = 65535.0 if values.max(initial=0) > 255 or image.mode.startswith("I;16") else 255.0
+        values = np.nan_to_num(np.asarray(image, np.float64))
+        largest = values.max(initial=0)
+        peak = 65535.0 if largest > 255 or image.mode.startswith("I;16") else 255.0
+        peak = 1.0 if image.mode == "F" and largest <= 1 else peak
         return np.repeat(np.round(values.clip(0, peak) * (255 / peak)).astype(np.uint8)[..., None], 3, axis=2)
     return np.asarray(image.convert("RGB"))
 
@@ -57,16 +103,9 @@ def read_texture(path: Path) -> UInt8[np.ndarray, "Ht Wt C"]:
     Raises:
         DataError: if the file is missing or broken.
     """
-    from PIL import Image  # noqa: PLC0415
-
-    try:
-        with Image.open(path) as image:
-            alpha = "A" in image.getbands() or "transparency" in image.info
-            return np.asarray(image.convert("RGBA")) if alpha else _rgb8(image)
-    except FileNotFoundError as error:
-        raise DataError(f"the texture {path} does not exist", hint="Put it beside the mesh that names it") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as an image ({error})", hint="Restore the texture") from error
+    with _opened(path) as image:
+        alpha = "A" in image.getbands() or "transparency" in image.info
+        return np.asarray(image.convert("RGBA")) if alpha else _rgb8(image)
 
 
 def write_rgb(path: Path, pixels: UInt8[np.ndarray, "H W C"], quality: int = 95) -> Path:

@@ -1,7 +1,7 @@
 """Opening a scene of any supported format.
 
-A reader is a module with ``sniff(path) -> str`` (empty if the path is of its format, else why not) and ``read(path, ...)``.
-Readers are imported when they are needed, so that a missing optional package only hurts who needs it.
+A reader is a module with ``sniff(path) -> str`` (empty if the path is of its format, else why not) and
+``read(path, ...) -> Scene``. Readers are imported when they are needed, so that a missing optional package only hurts who needs it.
 """
 
 import importlib
@@ -75,7 +75,7 @@ def detect_format(path: str | Path) -> str:
 
 def load_scene(
     path: str | Path,
-    format: str = "auto",  # noqa: A002 - the name of the flag
+    format: str = "auto",
     mesh: str | Path | None = None,
     color_camera: str | Path | None = None,
     **options: Any,
