@@ -2,8 +2,8 @@
 
 Convention:
     ``mask`` is a boolean mask or non-negative weights per pixel; ``None`` counts every pixel. A loss is the weighted
-    mean over pixels and channels, so that it does not depend on how much of the image is valid; it is zero where nothing
-    is. Values outside the mask change neither the loss nor its gradient, even if they are NaN.
+    mean over pixels and channels, so that it does not depend on how much of the image is valid; zero where nothing is.
+    Values outside the mask change neither the loss nor its gradient, even if they are NaN.
 """
 
 import torch

@@ -103,45 +103,46 @@ def _mark_triangles(corners, inside):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _grow(texture, known, rings):  # type: ignore[no-untyped-def]
-    """Add rings of texels: collect the unknown neighbors of the last ring, average, then mark them as known."""
-    height, width, channels = texture.shape
+    """Add rings of texels; one ring is averaged from the texels known before it, so order does not matter."""
+    height, width = known.shape
     queued = known.copy()
-    ring = [(0, 0) for _ in range(0)]
+    ring = [(0, 0) for _ in range(0)]  # an empty list whose type numba can tell
     for y in range(height):
         for x in range(width):
-            if not known[y, x] and _near_known(known, y, x):
-                queued[y, x] = True
-                ring.append((y, x))
+            if known[y, x]:
+                _queue_neighbors(queued, y, x, ring)
     for _ in range(rings):
         for y, x in ring:
-            count = 0
-            for v in range(max(y - 1, 0), min(y + 2, height)):
-                for u in range(max(x - 1, 0), min(x + 2, width)):
-                    if known[v, u]:
-                        for c in range(channels):
-                            texture[y, x, c] = texture[v, u, c] + (texture[y, x, c] if count else np.float32(0))
-                        count += 1
-            for c in range(channels):
-                texture[y, x, c] /= count
+            _average_known(texture, known, y, x)
         following = [(0, 0) for _ in range(0)]
         for y, x in ring:
             known[y, x] = True
-            for v in range(max(y - 1, 0), min(y + 2, height)):
-                for u in range(max(x - 1, 0), min(x + 2, width)):
-                    if not queued[v, u]:
-                        queued[v, u] = True
-                        following.append((v, u))
+            _queue_neighbors(queued, y, x, following)
         ring = following
 
 
 @njit(nogil=True, cache=True)
-def _near_known(known, y, x):  # type: ignore[no-untyped-def]
-    height, width = known.shape
+def _queue_neighbors(queued, y, x, ring):  # type: ignore[no-untyped-def]
+    height, width = queued.shape
     for v in range(max(y - 1, 0), min(y + 2, height)):
         for u in range(max(x - 1, 0), min(x + 2, width)):
-            if known[v, u]:
-                return True
-    return False
+            if not queued[v, u]:
+                queued[v, u] = True
+                ring.append((v, u))
+
+
+@njit(nogil=True, cache=True)
+def _average_known(texture, known, y, x):  # type: ignore[no-untyped-def]
+    """Set a texel to the mean of its known 8-neighbors."""
+    height, width, channels = texture.shape
+    for c in range(channels):
+        total, count = np.float32(0), 0
+        for v in range(max(y - 1, 0), min(y + 2, height)):
+            for u in range(max(x - 1, 0), min(x + 2, width)):
+                if known[v, u]:
+                    total += texture[v, u, c]
+                    count += 1
+        texture[y, x, c] = total / count
 
 
 @njit(nogil=True, cache=True)
