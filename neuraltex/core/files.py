@@ -47,6 +47,7 @@ def translate_write_errors(path: Path) -> Iterator[None]:
             errno.ENOSPC: "the disk is full",
             errno.EDQUOT: "the disk quota is used up",
             errno.ENOTDIR: "a part of the path is a file",
+            errno.EEXIST: "a part of the path is a file",
         }
         if error.errno not in reasons:
             raise

@@ -25,9 +25,9 @@ def read_rgb(path: Path, size: tuple[int, int] | None = None) -> UInt8[np.ndarra
     Grey is repeated, 16 bit is scaled down, alpha is dropped and CMYK is converted.
 
     Convention:
-        Without ``size`` the rotation in the EXIF data is applied. With ``size`` the pixels stay as stored if that is their
-        size, because reconstruction programs (COLMAP among them) ignore EXIF rotation; it is applied only if the rotated
-        image alone has that size.
+        Without ``size`` the rotation in the EXIF data is applied. With ``size`` the pixels stay as stored if that is
+        their size, because reconstruction programs (COLMAP among them) ignore EXIF rotation; it is applied only if
+        nothing but the rotated image has that size.
 
     Args:
         path: File.
@@ -51,9 +51,8 @@ def check_image(path: Path, size: tuple[int, int]) -> None:
     """
     with _opened(path) as image:
         _must_turn(path, image, size)
-        image.draft(
-            "RGB", (max(1, image.width // 8), max(1, image.height // 8))
-        )  # JPEG: all data read, few pixels made
+        # A JPEG then decodes to an eighth of its size: all of its data is read, but few pixels are made.
+        image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
         image.load()
 
 
@@ -119,12 +118,14 @@ def write_rgb(path: Path, pixels: UInt8[np.ndarray, "H W C"], quality: int = 95)
 
 
 def read_mask(path: Path, shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
-    """Read a mask; anything above half of the range means 'use this pixel'.
+    """Read a mask; anything above half of the range (0 to 255, or 0 to 1) means 'use this pixel'. EXIF is ignored.
 
     Raises:
-        DataError: if its size is not ``shape`` (height, width).
+        DataError: if it cannot be read or its size is not ``shape`` (height, width).
     """
-    mask = read_rgb(path)[..., 0] > 127
+    with _opened(path) as image:
+        values = _rgb8(image)[..., 0]
+    mask = values > (127 if values.max(initial=0) > 1 else 0)
     if mask.shape != tuple(shape):
         raise DataError(
             f"{path} is {mask.shape[1]}x{mask.shape[0]} but its photograph is {shape[1]}x{shape[0]}",

@@ -1,7 +1,8 @@
 """Opening a scene of any supported format.
 
 A reader is a module with ``sniff(path) -> str`` (empty if the path is of its format, else why not) and
-``read(path, ...) -> Scene``. Readers are imported when they are needed, so that a missing optional package only hurts who needs it.
+``read(path, ...) -> Scene``. Readers are imported when they are needed, so that a missing optional package only hurts
+who needs it.
 """
 
 import importlib
@@ -36,14 +37,16 @@ class Reader:
 
 READERS = (
     Reader("openmvs", "a .mvs file that starts with MVSI"),
-    Reader("nerfstudio", "transforms.json"),
-    Reader("colmap", "cameras, images and points3D as .bin or .txt in sparse/0, sparse or the folder itself"),
+    Reader("nerfstudio", "transforms.json", ("mesh", "downscale", "original_frame")),
     Reader(
-        "rgbd", "frame-XXXXXX.color/.pose files, or folders color, depth, intrinsic and pose", ("mesh", "color_camera")
+        "colmap",
+        "cameras and images as .bin or .txt",
+        ("mesh", "images", "downscale"),
     ),
+    Reader("rgbd", "color images with a pose file each", ("mesh", "color_camera")),
     Reader(
         "neural_texgen",
-        "an .off mesh, a list of frame numbers, folders camera (N.txt) and color (N.jpg or N.png)",
+        "camera/N.txt and color/N.jpg",
         ("mesh", "camera_dir", "image_dir", "file_list", "size"),
     ),
 )
@@ -68,7 +71,7 @@ def detect_format(path: str | Path) -> str:
             return reader.name
         reasons.append(f"\n  {reader.name}: looked for {reader.looks_for}; {reason}")
     raise FormatError(
-        f"{path} is not a scene of a known format:{''.join(reasons)}\n",
+        f"{path} is not a scene of a known format:{''.join(reasons)}",
         hint="Pass the folder that holds these files, or say --format if the layout is unusual",
     )
 
@@ -99,7 +102,7 @@ def load_scene(
     if reader is None:
         raise UsageError(f"--format {name!r} is unknown", hint=f"Use auto or one of {', '.join(FORMATS)}")
     given = {"mesh": mesh, "color_camera": color_camera, **options}
-    given = {key: Path(value) if key != "size" else value for key, value in given.items() if value is not None}
+    given = {key: Path(value) if isinstance(value, str) else value for key, value in given.items() if value is not None}
     foreign = [key for key in given if key not in reader.options]
     if foreign:
         raise UsageError(

@@ -1,7 +1,8 @@
 """The binary interface file of OpenMVS: header ``MVSI``, versions 1 to 7, little-endian.
 
 Strings and arrays start with a 64 bit count. Field order and the version a field appeared in follow
-``libs/MVS/Interface.h`` of OpenMVS. Only platforms and images are read; points, lines and what follows them are of no use here.
+``libs/MVS/Interface.h`` of OpenMVS. Only platforms and images are read; points, lines and what follows them are of no
+use here.
 """
 
 import struct

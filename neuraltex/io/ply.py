@@ -118,18 +118,19 @@ def _read_header(path: Path, data: bytes) -> tuple[Header, int]:
         raise DataError(f"{path} is not a PLY file (no header)", hint=HINT)
     header = Header()
     for line in data[:end].decode("utf-8", "replace").splitlines():
-        words = line.split()
-        match words:
+        match line.split():
             case ["format", encoding, *_]:
                 header.encoding = encoding
             case ["comment", "TextureFile", *_]:
                 header.texture_files.append(line.split("TextureFile", 1)[1].strip())
-            case ["element", name, count]:
+            case ["element", name, count] if count.isdecimal():
                 header.elements.append(Element(name, int(count)))
-            case ["property", "list", count_type, item_type, name]:
+            case ["property", "list", count_type, item_type, name] if count_type in TYPES and item_type in TYPES:
                 header.elements[-1].properties.append((name, TYPES[item_type], TYPES[count_type]))
-            case ["property", kind, name]:
+            case ["property", kind, name] if kind in TYPES:
                 header.elements[-1].properties.append((name, TYPES[kind], None))
+            case ["property" | "element", *_]:
+                raise DataError(f"{path}: the header line {line!r} is not valid PLY", hint=HINT)
     return header, data.index(b"\n", end) + 1
 
 

@@ -18,16 +18,16 @@ SHOWN = 8
 def validate_scene(scene: Scene, skip_bad: bool = False) -> Scene:
     """Check that every photograph can be used with its camera; photographs are decoded once, in threads.
 
-    A camera refers to the pixels as stored in the file. Only if its size fits the photograph after the rotation its EXIF
-    data asks for, and not before, is that rotation applied (see :func:`neuraltex.io.images.read_rgb`).
+    A camera refers to the pixels as stored in the file. Only if its size fits the photograph after the rotation its
+    EXIF data asks for, and not before, is that rotation applied (see :func:`neuraltex.io.images.read_rgb`).
 
     Args:
         scene: What a reader returned.
         skip_bad: Leave out views that fail, each with a note, instead of refusing the scene.
 
     Raises:
-        DataError: if a photograph or mask is missing, truncated or of another size than its camera; if two views have one
-            name; or if no view is left. Lists the faults with their files.
+        DataError: if a photograph or mask is missing, truncated or of another size than its camera; if two views share
+            a name; or if no view is left. Lists the faults with their files.
     """
     if not scene.views:
         raise DataError(
