@@ -89,7 +89,7 @@ class PreparedView:
 
 @dataclass(frozen=True, eq=False)
 class PreparedScene:
-    """A prepared folder, opened. ``info`` holds the rest of scene.json: name, format, notes, statistics, ground truth."""
+    """A prepared folder, opened; ``info`` holds the rest of scene.json: name, format, notes, statistics, ..."""
 
     path: Path
     mesh: Mesh
@@ -111,7 +111,8 @@ def read_prepared(path: str | Path) -> PreparedScene:
     path = Path(path)
     if not (path / "scene.json").is_file():
         raise DataError(
-            f"{path} is not a prepared scene (no scene.json)", hint="Run: neuraltex prepare --data SCENE --output-dir " + str(path)
+            f"{path} is not a prepared scene (no scene.json)",
+            hint=f"Run: neuraltex prepare --data SCENE --output-dir {path}",
         )
     content = read_json(path / "scene.json")
     if content.get("version") != VERSION:
@@ -217,7 +218,8 @@ def _view_to_json(root: Path, view: PreparedView) -> dict[str, Any]:
 
 
 def _view_from_json(root: Path, entry: dict[str, Any]) -> PreparedView:
-    files = {name: None if entry[name] is None else root / entry[name] for name in ("image", "uv", "confidence", "mask")}
+    names = ("image", "uv", "confidence", "mask")
+    files = {name: None if entry[name] is None else root / entry[name] for name in names}
     return PreparedView(entry["name"], entry["split"], camera_from_json(entry["camera"]), **files)
 
 
@@ -237,4 +239,5 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read ({error})", hint="Run neuraltex prepare again with --overwrite") from error
+        hint = "Run neuraltex prepare again with --overwrite"
+        raise DataError(f"{path} cannot be read ({error})", hint=hint) from error

@@ -1,7 +1,6 @@
 """Depth discontinuities of a view, and the distance of every pixel to them."""
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from numba import njit
 
@@ -57,7 +56,7 @@ def discontinuity_distance(fragments: Fragments, mesh: Mesh, camera: Camera) -> 
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _predict(vertices, face, x, y):  # noqa: ANN001, ANN202
+def _predict(vertices, face, x, y):
     """Depth at which the ray (x, y, 1) meets the plane of a face; infinite if it does not."""
     a, b, c = vertices[face[0]], vertices[face[1]], vertices[face[2]]
     ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
@@ -68,7 +67,7 @@ def _predict(vertices, face, x, y):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True)
-def _mark_rows(begin, end, grid, face_idx, depth, vertices, faces, tolerance, edges):  # noqa: ANN001, ANN202, PLR0913
+def _mark_rows(begin, end, grid, face_idx, depth, vertices, faces, tolerance, edges):
     height, width = face_idx.shape
     for i in range(begin, end):
         for j in range(width):
@@ -93,7 +92,7 @@ def _mark_rows(begin, end, grid, face_idx, depth, vertices, faces, tolerance, ed
 
 
 @njit(cache=True, nogil=True)
-def _column_distances(edges, limit, out):  # noqa: ANN001, ANN202
+def _column_distances(edges, limit, out):
     height, width = edges.shape
     for j in range(width):
         out[0, j] = 0 if edges[0, j] else limit
@@ -106,7 +105,7 @@ def _column_distances(edges, limit, out):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True)
-def _row_envelopes(column, limit, out):  # noqa: ANN001, ANN202
+def _row_envelopes(column, limit, out):
     """Lower envelope of the parabolas ``column[q]^2 + (x - q)^2`` of every row."""
     height, width = column.shape
     apex, start = np.empty(width, np.int64), np.empty(width + 1, np.float64)

@@ -76,8 +76,8 @@ def vertices_in_camera(mesh: Mesh, camera: Camera) -> np.ndarray:
 
 def _build_scene(corners: np.ndarray) -> "EmbreeScene":  # type: ignore[name-defined]
     try:
-        from embreex.mesh_construction import TriangleMesh  # noqa: PLC0415
-        from embreex.rtcore_scene import EmbreeScene  # noqa: PLC0415
+        from embreex.mesh_construction import TriangleMesh
+        from embreex.rtcore_scene import EmbreeScene
     except ImportError as error:
         raise MissingDependency("the embree rasterizer needs embreex", hint="Run: pip install embreex") from error
     scene = EmbreeScene(robust=True)  # watertight: no ray slips through between two faces

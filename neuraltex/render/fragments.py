@@ -19,7 +19,7 @@ class Fragments:
     """The nearest surface point behind every pixel center.
 
     Convention:
-        ``bary`` are barycentric coordinates on the 3D triangle (perspective-correct), in the order of the face's corners.
+        ``bary`` are barycentric coordinates on the 3D triangle (perspective-correct), in the order of its corners.
         ``depth`` is z-depth in camera axes [world]. Where ``mask`` is false, ``face_idx`` is -1 and the rest is 0.
         No sample is ever an average of two surfaces: there is no anti-aliasing.
     """

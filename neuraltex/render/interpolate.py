@@ -8,7 +8,7 @@ from neuraltex.core.errors import ShapeError
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.render.fragments import Fragments
-from neuraltex.render.rays import normalized_grid
+from neuraltex.render.reference_backend import camera_rays, corners_in_camera, edge_normals
 
 
 def interpolate(fragments: Fragments, corner_values: Float[Tensor, "F 3 C"]) -> Float[Tensor, "H W C"]:
@@ -45,17 +45,15 @@ def uv_jacobian(fragments: Fragments, mesh: Mesh, camera: Camera) -> Float[Tenso
     central differences of the neighboring rays). On a ray ``d`` with corners A, B, C in camera axes, the barycentric
     coordinates are ``d . (B x C)`` and so on over their sum; the quotient rule gives the rest.
     """
-    grid = torch.from_numpy(normalized_grid(camera).copy()).to(fragments.bary.device)
-    rays = torch.cat([grid, torch.ones_like(grid[..., :1])], -1)
+    rays = camera_rays(camera).to(fragments.bary.device)
     face = fragments.face_idx.clamp_min(0)
-    corners = torch.from_numpy((mesh.corners - camera.center) @ camera.cam_from_world[:3, :3].T).to(grid)[face]
-    edges = torch.linalg.cross(corners.roll(-1, -2), corners.roll(-2, -2))  # [H, W, 3, 3]: B x C, C x A, A x B
+    edges, _ = edge_normals(corners_in_camera(mesh, camera).to(rays)[face])
     weights = (edges @ rays[..., None])[..., 0]
     total = weights.sum(-1, keepdim=True)
     bary = weights / total
     by_ray = (edges - bary[..., None] * edges.sum(-2, keepdim=True)) / total[..., None]  # d bary / d ray
-    by_pixel = by_ray[..., :2] @ _lens_slopes(grid)
-    uvs = torch.from_numpy(mesh.corner_uvs).to(grid)[face]
+    by_pixel = by_ray[..., :2] @ _lens_slopes(rays[..., :2])
+    uvs = torch.from_numpy(mesh.corner_uvs).to(rays)[face]
     return torch.where(fragments.mask[..., None, None], uvs.mT @ by_pixel, 0)
 
 

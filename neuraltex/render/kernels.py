@@ -10,12 +10,10 @@ Each loop has a readable twin in torch that the tests compare it with.
 import numpy as np
 from numba import njit
 
-# ruff: noqa: PLR0913 - compiled loops take plain arrays
-
 
 @njit(cache=True, nogil=True)
 def ray_directions(grid: np.ndarray, rotation: np.ndarray, out: np.ndarray) -> None:
-    """Write ``rotation @ (x, y, 1)`` into ``out [H*W, 3]``; rays that do not exist become zero vectors, which hit nothing."""
+    """Write ``rotation @ (x, y, 1)`` into ``out [H*W, 3]``; missing rays become zero vectors, which hit nothing."""
     height, width = grid.shape[:2]
     for i in range(height):
         for j in range(width):
@@ -135,6 +133,6 @@ def surface_confidence(
             uv = corner_uvs[face]
             area = (uv[1, 0] - uv[0, 0]) * (uv[2, 1] - uv[0, 1]) - (uv[2, 0] - uv[0, 0]) * (uv[1, 1] - uv[0, 1])
             # d(uv)/d(x, y) of a homography: its determinant is det(H) / w^3
-            a, b, c = vertices[faces[face, 0]], vertices[faces[face, 1]], vertices[faces[face, 2]]
+            a = vertices[faces[face, 0]]
             det = a[0] * na[0] + a[1] * na[1] + a[2] * na[2]
             footprint[i, j] = np.sqrt(abs(area * lens * det * det / (volume * volume * volume)))
