@@ -5,6 +5,8 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from neuraltex import __version__
@@ -23,9 +25,27 @@ VERBS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one verb and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    _exit_with(lambda: _dispatch(sys.argv[1:] if arguments is None else arguments))
+
+
+def run_script(function: Callable[..., Path], arguments: list[str] | None = None) -> None:
+    """Run the function of a script in ``preprocessing/`` from its flags, print its path, and exit as a verb does."""
+
+    def action() -> int:
+        import tyro
+
+        from neuraltex.core.runtime import configure_logging
+
+        configure_logging()
+        print(tyro.cli(function, args=arguments))
+        return 0
+
+    _exit_with(action)
+
+
+def _exit_with(action: Callable[[], int]) -> None:
     try:
-        code = _dispatch(arguments)
+        code = action()
         sys.stdout.flush()
     except NeuralTexError as error:
         _print_error(error)

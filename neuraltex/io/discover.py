@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from neuraltex.core.errors import DataError
+from neuraltex.core.errors import DataError, UsageError
 from neuraltex.core.files import translate_write_errors
 from neuraltex.geometry.scene import View
 
@@ -78,6 +78,16 @@ def image_file_name(view: View) -> str:
     """Relative file name under which a writer puts the photograph of a view, such that readers give the name back."""
     suffix = view.image.suffix.lower()
     return view.name if view.name.lower().endswith(suffix) else f"{view.name}{suffix}"
+
+
+def refuse_overlap(source: Path, target: Path) -> None:
+    """Refuse to write to a folder that holds the source, where clearing the folder would delete it.
+
+    Raises:
+        UsageError: if ``target`` is ``source`` or above it.
+    """
+    if source.resolve().is_relative_to(target.resolve()):
+        raise UsageError(f"the output {target} holds the input {source}", hint="Choose another --output folder")
 
 
 def place_file(source: Path, target: Path) -> Path:
