@@ -1,7 +1,7 @@
 """The settings of a fit; every field's docstring is its help text on the command line.
 
-Colors are in [0, 1] everywhere. Weights from a method that works in [-1, 1] carry over unchanged as long as all terms are
-of first order in color (L1, image gradients, perceptual distances): their common factor 2 cancels in Adam's step.
+Colors are in [0, 1] everywhere. Weights from a method that works in [-1, 1] carry over unchanged as long as all terms
+are of first order in color (L1, image gradients, perceptual distances): their factor 2 cancels in Adam's step.
 """
 
 from dataclasses import dataclass, field

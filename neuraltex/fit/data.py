@@ -131,7 +131,7 @@ class ViewStore:
         area = (slice(window.top, window.top + window.height), slice(window.left, window.left + window.width))
 
         def put(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(array[area])).to(self.device, non_blocking=True)
+            return torch.from_numpy(array[area].copy()).to(self.device, non_blocking=True)
 
         return Tile(
             view=window.view,

@@ -1,7 +1,5 @@
 """The weighted robust mean of the photographs on the texture: a good start, and a fair result by itself."""
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,12 +9,14 @@ from neuraltex.config.schema import ColorConfig, TextureConfig
 from neuraltex.core.conventions import GREY, chw_from_hwc, hwc_from_chw
 from neuraltex.core.errors import DataError
 from neuraltex.core.runtime import progress
-from neuraltex.fit.data import Tile, ViewStore
+from neuraltex.fit.data import ViewStore
 from neuraltex.fit.exposure import ColorMatch, fit_colors
 from neuraltex.texture.sample import sample_bilinear, splat_bilinear
 
 OUTLIER_SCALE = 0.1
 """Residual at which a pixel of a later round has half its weight [color in 0 to 1]."""
+SPLAT_PIXELS = 4_000_000
+"""Pixels gathered before they are splatted: a splat visits the whole texture, so many small ones are slow."""
 PRIOR = 0.05
 """Weight of the coarser level in the mean of a texel, in pixels of full confidence."""
 
@@ -46,8 +46,10 @@ def initial_texture(
 def _splat(
     store: ViewStore, size: int, matches: ColorMatch, mean: Tensor | None, label: str = "coverage"
 ) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"]]:
-    """Sum weighted colors and weights over all photographs, one in memory at a time."""
+    """Sum weighted colors and weights over all photographs; few are in memory at a time."""
     total = torch.zeros(size, size, 4, device=store.device)
+    uvs: list[Tensor] = []
+    values: list[Tensor] = []
     for index in progress(range(len(store)), label=label, unit="photo"):
         tile = store.whole(index)
         used = tile.mask
@@ -55,8 +57,11 @@ def _splat(
         if mean is not None:
             residual = (color - sample_bilinear(mean, uv)).abs().mean(-1)
             weight = weight / (1 + (residual / OUTLIER_SCALE) ** 2)
-        values = torch.cat([color * weight[:, None], weight[:, None]], 1)
-        total += splat_bilinear(values, uv, (size, size))[0]
+        uvs.append(uv)
+        values.append(torch.cat([color * weight[:, None], weight[:, None]], 1))
+        if sum(map(len, uvs)) > SPLAT_PIXELS or index + 1 == len(store):
+            total += splat_bilinear(torch.cat(values), torch.cat(uvs), (size, size))[0]
+            uvs, values = [], []
     if not total[..., 3].any():
         raise DataError(
             "no pixel of any training photograph lies on the texture",
@@ -83,6 +88,3 @@ def coarse_to_fine_mean(
 
 def _box_sum(image: Float[Tensor, "Ht Wt C"]) -> Float[Tensor, "h w C"]:
     return hwc_from_chw(functional.avg_pool2d(chw_from_hwc(image)[None], 2)[0]) * 4
-
-
-Render = Callable[[Tile], Float[Tensor, "H W 3"]]

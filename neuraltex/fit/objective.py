@@ -10,7 +10,10 @@ from neuraltex.config.schema import LossConfig
 from neuraltex.core.errors import ConfigError
 from neuraltex.fit.data import Tile
 from neuraltex.io.images import read_rgb
+from neuraltex.io.weights import load_lpips_heads, load_vgg_weights
 from neuraltex.losses import photometric, regularizers
+from neuraltex.losses.lpips import Lpips
+from neuraltex.losses.perceptual import VggFeatures, content_loss, show_outside, style_loss
 
 DATA_TERMS = ("l1", "l2", "charbonnier", "gradient", "vgg_content", "vgg_style", "lpips")
 """Terms that compare a render with a photograph; the others concern the texture alone."""
@@ -33,13 +36,14 @@ class Objective:
     def __init__(
         self,
         config: LossConfig,
-        vgg: nn.Module | None = None,
-        lpips: nn.Module | None = None,
+        vgg: VggFeatures | None = None,
+        lpips: Lpips | None = None,
         style: Float[Tensor, "h w 3"] | None = None,
         *,
         amp: bool = False,
     ) -> None:
-        self.config, self._vgg, self._lpips, self._style, self._amp = config, vgg, lpips, style, amp
+        self.config, self._vgg, self._lpips, self._amp = config, vgg, lpips, amp
+        self._style = self._style_features(style)
         self.data_names = tuple(name for name in DATA_TERMS if getattr(config, name))
         if not self.data_names:
             raise ConfigError("every loss has weight 0", source="loss", hint="Give one, e.g. --loss.l1 10")
@@ -71,19 +75,33 @@ class Objective:
         return torch.stack([getattr(self.config, name) * value for name, value in terms.items()]).sum()
 
     def _perceptual_terms(self, render: Tensor, tile: Tile) -> dict[str, Tensor]:
-        from neuraltex.losses import perceptual  # noqa: PLC0415
-
-        area = _middle(tile.image.shape, self.config.perceptual_crop)
-        pred, target, mask = render[area], tile.image[area], tile.mask[area]
-        terms = {}
+        area, terms = _middle(tile.image.shape, self.config.perceptual_crop), {}
+        target, mask = tile.image[area][None], tile.mask[area][None]
+        pred = show_outside(render[area][None], target, mask)
         with torch.autocast(render.device.type, torch.bfloat16, enabled=self._amp):
-            if self._lpips is not None:
-                terms["lpips"] = self._lpips(pred, target, mask)
-            if self._vgg is not None and self.config.vgg_content:
-                terms["vgg_content"] = perceptual.content_loss(self._vgg, pred, target, mask)
-            if self._vgg is not None and self.config.vgg_style:
-                terms["vgg_style"] = perceptual.style_loss(self._vgg, pred, target, mask)
+            if self.config.lpips:
+                terms["lpips"] = self._lpips(pred, target, mask).mean()
+            if self.config.vgg_content or self.config.vgg_style:
+                terms |= self._vgg_terms(pred, target, mask)
         return {name: value.float() for name, value in terms.items()}
+
+    def _vgg_terms(self, pred: Tensor, target: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        config, terms = self.config, {}
+        ours = dict(self._vgg.walk(pred))
+        with torch.no_grad():
+            theirs = dict(self._vgg.walk(target))
+        if config.vgg_content:
+            layers = config.content_layers
+            terms["vgg_content"] = content_loss([ours[x] for x in layers], [theirs[x] for x in layers], mask)
+        if config.vgg_style:
+            layers, example = config.style_layers, theirs if self._style is None else self._style
+            style_mask = mask if self._style is None else None
+            terms["vgg_style"] = style_loss([ours[x] for x in layers], [example[x] for x in layers], mask, style_mask)
+        return terms
+
+    @torch.no_grad()
+    def _style_features(self, style: Tensor | None) -> dict[str, Tensor] | None:
+        return None if style is None or self._vgg is None else dict(self._vgg.walk(style[None]))
 
 
 def build_objective(
@@ -100,18 +118,14 @@ def build_objective(
         DataError: if weights or the style image cannot be had.
     """
     vgg = lpips = style = None
-    if config.vgg_content or config.vgg_style or config.lpips:
-        from neuraltex.io.weights import load_lpips_heads, load_vgg_weights  # noqa: PLC0415
-        from neuraltex.losses import perceptual  # noqa: PLC0415
-        from neuraltex.losses.lpips import Lpips  # noqa: PLC0415
-    if config.vgg_content or config.vgg_style:
-        state = load_vgg_weights(config.vgg, vgg_weights)
-        vgg = perceptual.VggFeatures(state, kind=config.vgg).to(device)
+    layers = config.content_layers * bool(config.vgg_content) + config.style_layers * bool(config.vgg_style)
+    if layers:
+        vgg = VggFeatures(load_vgg_weights(config.vgg, vgg_weights), tuple(dict.fromkeys(layers))).to(device)
     if config.lpips:
         state = load_vgg_weights("vgg16", vgg_weights if config.vgg == "vgg16" else None)
         lpips = Lpips(state, load_lpips_heads(lpips_weights)).to(device)
-    if config.style_image is not None:
-        style = torch.from_numpy(read_rgb(config.style_image)).to(device).float() / 255
+    if config.style_image is not None and config.vgg_style:
+        style = torch.from_numpy(read_rgb(config.style_image).copy()).to(device).float() / 255
     return Objective(config, vgg, lpips, style, amp=amp and device.type == "cuda")
 
 
