@@ -4,11 +4,14 @@ Convention:
     Images are [H, W, 3] arrays in [0, 1] (8 bit ones are scaled); masks are boolean, true = score this pixel.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
-from torch.nn import functional
 
 from neuraltex.core.errors import DataError
 from neuraltex.losses.lpips import Lpips
@@ -37,14 +40,14 @@ def ssim(image: Image | Tensor, reference: Image | Tensor, mask: Mask | None = N
     Z. Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 2004: Gaussian
     window of 1.5 px, population covariance. Outside the mask both images should show the same.
     """
-    x, y = (torch.from_numpy(_as_image(item)).permute(2, 0, 1) for item in (image, reference))
-    mean_x, mean_y, mean_xx, mean_yy, mean_xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))
+    x, y = (np.moveaxis(_as_image(item), -1, 0) for item in (image, reference))
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = _blur(np.stack([x, y, x * x, y * y, x * y]))
     c1, c2 = 0.01**2, 0.03**2
     covariance = mean_xy - mean_x * mean_y
-    variances = mean_xx - mean_x.square() + mean_yy - mean_y.square()
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
+    variances = mean_xx - mean_x**2 + mean_yy - mean_y**2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     similarity = (luminance * (2 * covariance + c2) / (variances + c2)).mean(0)
-    return float(similarity.double().mean() if mask is None else similarity[torch.from_numpy(np.asarray(mask))].mean())
+    return float((similarity if mask is None else similarity[np.asarray(mask)]).mean(dtype=np.float64))
 
 
 def sharpness(image: Image | Tensor, reference: Image | Tensor, mask: Mask | None = None) -> float:
@@ -86,8 +89,8 @@ def score_view(
         lpips: Perceptual distance; its two scores are left out without it.
 
     Returns:
-        ``psnr`` [dB], ``ssim``, ``lpips``, ``sharpness``, each also as ``*_fit`` after a color fit on covered pixels, and
-        ``coverage``, the textured share of the mask.
+        ``psnr`` [dB], ``ssim``, ``lpips``, ``sharpness``, each also as ``*_fit`` after a color fit on covered pixels,
+        and ``coverage``, the textured share of the mask.
 
     Raises:
         DataError: if the mask is empty.
@@ -125,20 +128,12 @@ def _as_image(image: Image | Tensor) -> Image:
     return array.astype(np.float32) / 255 if array.dtype == np.uint8 else array.astype(np.float32, copy=False)
 
 
-def _blur(images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-    """Convolve with a separable Gaussian; images are mirrored at their border, edge pixels repeated."""
-    offsets = torch.arange(-_SSIM_RADIUS, _SSIM_RADIUS + 1, dtype=torch.float64)
-    kernel = torch.softmax(-offsets.square() / (2 * _SSIM_SIGMA**2), 0).to(images.dtype)
-    flat = images.flatten(0, 1)[:, None]
-    for dimension, shape in ((2, (1, 1, -1, 1)), (3, (1, 1, 1, -1))):
-        flat = functional.conv2d(_mirror(flat, dimension), kernel.view(shape))
-    return flat.view(images.shape)
-
-
-def _mirror(images: Tensor, dimension: int) -> Tensor:
-    size = images.shape[dimension]
-    index = torch.arange(-_SSIM_RADIUS, size + _SSIM_RADIUS) % (2 * size)
-    return images.index_select(dimension, torch.where(index < size, index, 2 * size - 1 - index))
+def _blur(images: Float[np.ndarray, "N C H W"]) -> Float[np.ndarray, "N C H W"]:
+    """Convolve every plane with a Gaussian; planes are mirrored at their border, edge pixels repeated."""
+    blur = partial(gaussian_filter, sigma=_SSIM_SIGMA, radius=_SSIM_RADIUS, mode="reflect")
+    planes = images.reshape(-1, *images.shape[2:])
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # the filter works outside the interpreter lock
+        return np.stack(list(pool.map(blur, planes))).reshape(images.shape)
 
 
 def _mean_gradient(image: Image, pairs: Mask) -> float:
