@@ -15,6 +15,9 @@ from neuraltex.render.reference_backend import corners_in_camera, fragments_from
 NEAR = 1e-4
 """Distance of the near plane as a share of the diagonal of the mesh; faces that cross it are cut."""
 
+CLOSING = 1e-3
+"""How far faces are grown [px]: pytorch3d leaves pixels empty whose center lies exactly on the edge of two faces."""
+
 
 def is_available() -> bool:
     """Whether pytorch3d is installed; does not import it."""
@@ -65,7 +68,7 @@ class PyTorch3DRasterizer:
         face_idx, *_ = rasterize_meshes(
             Meshes([corners.reshape(-1, 3)], [faces]),
             image_size=(camera.height, camera.width),
-            blur_radius=0.0,
+            blur_radius=(CLOSING * 2 / min(camera.width, camera.height)) ** 2,
             faces_per_pixel=1,
             bin_size=None if self.device.type == "cuda" else 0,
             max_faces_per_bin=max(10_000, self.mesh.num_faces) if self.device.type == "cuda" else None,

@@ -120,7 +120,7 @@ def _prove(folder: Path, mesh: Mesh, done: PreparedViews) -> dict[str, Any]:
 
 
 def _read_scene(config: Config) -> tuple[Scene, dict[str, Split]]:
-    """Read and check the scene; the split is decided before bad photographs are left out, so it never depends on them."""
+    """Read and check the scene; bad photographs are left out after the split, which never depends on them."""
     from neuraltex.geometry.scene import split_by_index
     from neuraltex.io.load import load_scene
     from neuraltex.io.validate import validate_scene
