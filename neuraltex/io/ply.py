@@ -114,7 +114,8 @@ def _position_type(vertices: np.ndarray) -> str:
 
 def _read_header(path: Path, data: bytes) -> tuple[Header, int]:
     end = data.find(b"end_header")
-    if data[:3] != b"ply" or end < 0:
+    body = data.find(b"\n", end) + 1
+    if data[:3] != b"ply" or end < 0 or body == 0:
         raise DataError(f"{path} is not a PLY file (no header)", hint=HINT)
     header = Header()
     for line in data[:end].decode("utf-8", "replace").splitlines():
@@ -125,13 +126,15 @@ def _read_header(path: Path, data: bytes) -> tuple[Header, int]:
                 header.texture_files.append(line.split("TextureFile", 1)[1].strip())
             case ["element", name, count] if count.isdecimal():
                 header.elements.append(Element(name, int(count)))
+            case ["property", *_] if not header.elements:
+                raise DataError(f"{path}: the header names a property before any element", hint=HINT)
             case ["property", "list", count_type, item_type, name] if count_type in TYPES and item_type in TYPES:
                 header.elements[-1].properties.append((name, TYPES[item_type], TYPES[count_type]))
             case ["property", kind, name] if kind in TYPES:
                 header.elements[-1].properties.append((name, TYPES[kind], None))
             case ["property" | "element", *_]:
                 raise DataError(f"{path}: the header line {line!r} is not valid PLY", hint=HINT)
-    return header, data.index(b"\n", end) + 1
+    return header, body
 
 
 def _with_uv(path: Path, mesh: Mesh, vertex: Columns, face: Columns, sizes: np.ndarray, triangles: np.ndarray) -> Mesh:

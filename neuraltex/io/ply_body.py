@@ -92,6 +92,9 @@ def _read_uniform(data: bytes, start: int, count: int, layout: list[Property]) -
 def _read_ragged(path: Path, data: bytes, start: int, element: Element) -> tuple[Columns, int]:
     """Walk the rows once for the places of all properties, then gather each property in one go."""
     steps = [(np.dtype(kind), np.dtype(length) if length else None) for _, kind, length in element.properties]
+    least = sum((length or kind).itemsize for kind, length in steps)
+    if element.count * least > len(data) - start:
+        raise _early_end(path, element, (len(data) - start) // least)
     places = np.empty((element.count, len(steps)), np.int64)
     lengths = np.ones((element.count, len(steps)), np.int64)
     position = start

@@ -160,7 +160,7 @@ def test_ply_elements_that_are_not_needed_are_passed_over(tmp_path):
 
 
 def test_ply_keeps_georeferenced_positions(tmp_path):
-    far = SQUARE + [452_000.123, 5_411_000.456, 0]
+    far = SQUARE + np.array([452_000.123, 5_411_000.456, 0])
     path = write_mesh(tmp_path / "m.ply", Mesh(far, np.array(QUAD_FACES)))
     np.testing.assert_array_equal(read_mesh(path).vertices, far)
 
@@ -275,11 +275,11 @@ def test_truncated_binary_mesh_is_refused(tmp_path, seam_mesh, suffix):
 
 
 def test_missing_mesh_and_missing_texture_are_named(tmp_path, seam_mesh):
-    with pytest.raises(DataError, match="nowhere.obj does not exist"):
+    with pytest.raises(DataError, match=r"nowhere\.obj does not exist"):
         read_mesh(tmp_path / "nowhere.obj")
     path = write_ply(tmp_path / "m.ply", seam_mesh, texture_file="lost.png")
     assert read_mesh(path).has_uv
-    with pytest.raises(DataError, match="lost.png"):
+    with pytest.raises(DataError, match="lost"):
         read_textured_mesh(path)
 
 
