@@ -15,6 +15,7 @@ from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.rigid import rigid
 from neuraltex.geometry.scene import Scene, View
 from neuraltex.io.discover import find_mesh, image_file_name, image_size, place_file, unique_names
+from neuraltex.io.images import PHOTO_SUFFIXES
 
 MODEL_FOLDERS = ("sparse/0", "sparse", ".", "colmap/sparse/0", "dense/0/sparse", "dense/sparse")
 IMAGE_FOLDERS = ("images", "input", "rgb", ".")
@@ -63,8 +64,8 @@ def read(path: Path, *, mesh: Path | None = None, images: Path | None = None, do
         _view(name, item, reconstruction, folder, rescale=downscale > 1)
         for name, item in zip(names, registered, strict=True)
     ]
-    skipped = reconstruction.num_images() - len(registered)
-    notes = [f"{skipped} of {reconstruction.num_images()} images skipped: not registered"] if skipped else []
+    skipped = _count_unregistered(folder, {item.name for item in registered})
+    notes = [f"{skipped} photograph(s) in {folder.name}/ skipped: not registered in the model"] if skipped else []
     others = [
         other.name for other in sorted(model.parent.iterdir()) if other.name.isdigit() and other.name != model.name
     ]
@@ -148,6 +149,11 @@ def _view(name: str, item: Any, reconstruction: Any, folder: Path, *, rescale: b
     mask = folder.parent / "masks" / f"{item.name}.png"
     camera = camera.scaled(*image_size(image)) if rescale else camera
     return View(name, camera, image, mask if mask.is_file() else None)
+
+
+def _count_unregistered(folder: Path, registered: set[str]) -> int:
+    photos = (file for file in folder.rglob("*") if file.suffix.lower() in PHOTO_SUFFIXES)
+    return sum(file.relative_to(folder).as_posix() not in registered for file in photos)
 
 
 def _find_model(path: Path) -> Path | None:
