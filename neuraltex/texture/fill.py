@@ -70,7 +70,7 @@ def _copies(texture: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _fill(texture: np.ndarray, known: np.ndarray) -> None:
     """Fill the unknown texels of one level in place, after all coarser ones."""
-    if min(known.shape) > 1 and not known.all():
+    if max(known.shape) > 1 and not known.all():
         coarse, coarse_known = _pull(texture, known)
         _fill(coarse, coarse_known)
         _push(texture, known, coarse)
