@@ -32,20 +32,20 @@ def make_scene(
     return Scene("made", "test", tuple(views))
 
 
+PLY = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+VERTICES = "0 0 0\n1 0 0\n0 1 0\n"
+
+
 def write_triangle(path: Path) -> Path:
     """Write the smallest mesh there is."""
-    header = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
-    path.write_text(
-        header + "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
-    )
+    faces = "element face 1\nproperty list uchar int vertex_indices\n"
+    path.write_text(f"{PLY}{faces}end_header\n{VERTICES}3 0 1 2\n")
     return path
 
 
 def write_points(path: Path) -> Path:
     """Write a point cloud, which must not be taken for a mesh."""
-    path.write_text(
-        "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nend_header\n0 0 0\n"
-    )
+    path.write_text(f"{PLY}end_header\n{VERTICES}")
     return path
 
 
