@@ -73,8 +73,11 @@ def _pack(sizes: Int[np.ndarray, "P 2"], side: int) -> list[tuple[int, int]] | N
 
 
 def build_mesh(charts: tuple[Chart, ...], texture_size: int) -> Mesh:
-    """Triangulate all grids; patches of one object share the vertices where they meet, faces without area are dropped."""
-    vertices, faces, uvs, uv_faces, owners = [], [], [], [], []
+    """Triangulate all grids; patches of one object share vertices where they meet, faces without area are dropped."""
+    vertices: list[np.ndarray] = []
+    faces: list[np.ndarray] = []
+    uvs: list[np.ndarray] = []
+    owners: list[np.ndarray] = []
     first = 0
     objects = {name: index for index, name in enumerate(dict.fromkeys(chart.patch.name for chart in charts))}
     for chart in charts:
@@ -84,7 +87,7 @@ def build_mesh(charts: tuple[Chart, ...], texture_size: int) -> Mesh:
         owners.append(np.full(len(uvs[-1]), objects[chart.patch.name]))
         faces.append(quads)
         first += len(uvs[-1])
-    position, owner, uv_faces = np.concatenate(vertices), np.concatenate(owners), np.concatenate(faces)
+    position, owner, uv_faces = (np.concatenate(arrays) for arrays in (vertices, owners, faces))
     keys = np.concatenate([owner[:, None], np.rint(position / WELD).astype(np.int64)], 1)
     _, kept, merged = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     triangles = merged.reshape(-1)[uv_faces]
@@ -105,11 +108,12 @@ def face_objects(charts: tuple[Chart, ...], mesh: Mesh, texture_size: int) -> In
 
 
 def chart_uv(chart: Chart, texture_size: int) -> Float[np.ndarray, "P 2"]:
-    """uv of the grid points of a chart, row by row; t points up."""
+    """Return the uvs of the grid points of a chart, row by row; t points up."""
     s, t = (knots / knots[-1] for knots in chart.patch.knots)
     x = chart.x + s * (chart.width - 1)
     y = chart.y + (1 - t) * (chart.height - 1)
-    u, v = uv_from_texel(*np.meshgrid(x, y), texture_size, texture_size)
+    columns, rows = np.meshgrid(x, y)
+    u, v = uv_from_texel(columns, rows, texture_size, texture_size)
     return np.stack([u, v], -1).reshape(-1, 2)
 
 

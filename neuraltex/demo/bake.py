@@ -22,9 +22,9 @@ def bake_texture(
     probes = [_light_grid(chart.patch) for chart in charts]
     points = np.concatenate([positions.reshape(-1, 3) for positions, _ in probes])
     normals = np.concatenate([vectors.reshape(-1, 3) for _, vectors in probes])
-    lights = daylight(max(4, round(20 * quality)), max(12, round(72 * quality)))
+    lights = daylight(round(14 * quality), round(44 * quality))
     bounds = np.stack([mesh.vertices.min(0), mesh.vertices.max(0)])
-    light = irradiance(make_rasterizer(mesh), lights, bounds, points, normals, round(512 * quality))
+    light = irradiance(make_rasterizer(mesh), lights, bounds, points, normals, round(320 * quality))
     texture = np.full((texture_size, texture_size, 3), 128, np.uint8)
     first = 0
     for chart, (positions, _) in zip(charts, probes, strict=True):
@@ -65,7 +65,7 @@ def surface_of(chart: Chart) -> Surface:
 
 
 def _chart_axes(chart: Chart) -> tuple[np.ndarray, np.ndarray]:
-    """s of the columns and t of the rows (first row is the top), both in [0, 1]."""
+    """Return s of the columns and t of the rows (first row is the top), both in [0, 1]."""
     return np.linspace(0, 1, chart.width), np.linspace(1, 0, chart.height)
 
 
@@ -109,7 +109,10 @@ def grid_normals(patch: Patch) -> Float[np.ndarray, "R C 3"]:
 
 
 def _lookup(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, wrap: bool) -> np.ndarray:
-    """Bilinear samples ``[len(rows), len(columns), C]`` of a grid at separable places; beyond it the border repeats, or wraps along columns."""
+    """Bilinear samples ``[len(rows), len(columns), C]`` of a grid at separable places.
+
+    Beyond the grid the border repeats; columns may go on around instead.
+    """
     result = _lerp(values, rows, wrap=False)
     return np.swapaxes(_lerp(np.swapaxes(result, 0, 1), columns, wrap), 0, 1)
 

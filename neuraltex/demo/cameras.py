@@ -1,5 +1,7 @@
 """Where the demo's photographs are taken from, and how wrong the written cameras may be."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from neuraltex.demo.lighting import look_at
@@ -21,8 +23,8 @@ STOPS = np.array(
         [1.70, 1.15, 0.95, 0.30, 1.35, 0.70],
         [1.95, 2.05, 1.35, 0.05, 1.65, 1.25],
         [1.75, 2.80, 1.20, 0.35, 1.55, 0.65],
-        [1.10, 2.75, 1.45, 1.60, 1.35, 0.10],
-        [2.40, 2.70, 1.50, 1.55, 1.40, 0.10],
+        [1.15, 2.75, 1.45, 1.15, 1.30, 0.10],
+        [2.35, 2.75, 1.50, 1.35, 1.35, 0.10],
         [2.95, 2.10, 1.05, 1.70, 0.90, 0.30],
         [2.95, 1.50, 1.75, 1.10, 0.60, 0.90],
         [2.20, 2.95, 1.80, 0.30, 0.80, 1.10],
@@ -37,11 +39,9 @@ def walk(count: int, width: int, height: int, *, distorted: bool = False) -> tup
     from scipy.interpolate import PchipInterpolator  # noqa: PLC0415
 
     path = PchipInterpolator(np.linspace(0, 1, len(STOPS)), STOPS)(np.linspace(0, 1, max(count, 2)))[:count]
-    lens = {"lens": "brown", "distortion": MILD_DISTORTION} if distorted else {}
-    focal = FOCAL * width
-    return tuple(
-        Camera(width, height, focal, focal, width / 2, height / 2, look_at(stop[:3], stop[3:]), **lens) for stop in path
-    )
+    focal, middle = FOCAL * width, (width / 2, height / 2)
+    views = (Camera(width, height, focal, focal, *middle, look_at(stop[:3], stop[3:])) for stop in path)
+    return tuple(replace(view, lens="brown", distortion=MILD_DISTORTION) if distorted else view for view in views)
 
 
 def disturb(camera: Camera, points: np.ndarray, pixels: float, generator: np.random.Generator) -> Camera:

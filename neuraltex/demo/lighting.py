@@ -22,7 +22,7 @@ class Light:
     color: Float[np.ndarray, "3"]
 
 
-def daylight(num_window: int = 20, num_sky: int = 72) -> tuple[Light, ...]:
+def daylight(num_window: int, num_sky: int) -> tuple[Light, ...]:
     """A warm cluster of lights as a window and a cool hemisphere of sky, both placed by the golden angle."""
     golden = np.pi * (3 - np.sqrt(5))
     index = np.arange(num_window) + 0.5

@@ -4,6 +4,7 @@ import numpy as np
 
 from neuraltex.demo.patterns import (
     Color,
+    Material,
     Surface,
     fbm,
     flat,
@@ -74,7 +75,7 @@ def wallpaper(surface: Surface) -> Color:
     column = np.floor(surface.x / width + 0.5)
     x = (surface.x / width - column) * 2
     y = (surface.y / height + 0.5 * (column % 2)) % 1 * 2 - 1
-    ogee = np.abs(np.abs(x) - (0.5 + 0.5 * np.cos(np.pi * y)) * 0.98)
+    ogee = np.abs(np.abs(x) - (0.5 + 0.5 * np.cos(np.pi * y)) * 0.91)
     frame = step(0.085, 0.06, ogee) - 0.8 * step(0.04, 0.025, ogee)
     angle, radius = np.arctan2(x * width, y * height), np.hypot(x * width / 2, y * height / 2)
     petals = 0.052 * (0.62 + 0.38 * np.abs(np.cos(2.5 * angle)))
@@ -89,7 +90,7 @@ def wallpaper(surface: Surface) -> Color:
     return scale(mix(paper, gold, 0.86 * np.clip(ink + dots, 0, 1)), weave)
 
 
-def wood(tones: tuple[str, ...], seed: int, upright: bool = False) -> "object":
+def wood(tones: tuple[str, ...], seed: int, upright: bool = False) -> Material:
     """A plank of solid wood whose grain runs along s, or along t if ``upright``."""
 
     def material(surface: Surface) -> Color:
@@ -109,7 +110,7 @@ BEECH = ("b98a55", "cf9f68", "ddb27c", "e8c394", "f0d3aa")
 PAINTED = ("d9d3c5", "e2dccf", "e8e3d7", "ece8de", "f1eee6")
 
 
-def drawers(columns: int, rows: int, seed: int) -> "object":
+def drawers(columns: int, rows: int, seed: int) -> Material:
     """The front of a sideboard: walnut panels with dark joints and a beveled edge."""
 
     def material(surface: Surface) -> Color:
@@ -127,7 +128,7 @@ def drawers(columns: int, rows: int, seed: int) -> "object":
     return material
 
 
-def marble(base: tuple[str, ...], vein: str, seed: int, cell: float = 0.16) -> "object":
+def marble(base: tuple[str, ...], vein: str, seed: int, cell: float = 0.16) -> Material:
     """Polished stone: thin veins where a warped noise crosses zero, clouds between."""
 
     def material(surface: Surface) -> Color:
@@ -163,7 +164,7 @@ def kilim(surface: Surface) -> Color:
     return scale(color, dye * weft * warp)
 
 
-def knit(code: str, seed: int) -> "object":
+def knit(code: str, seed: int) -> Material:
     """Chunky knitwear: columns of slanted stitches."""
 
     def material(surface: Surface) -> Color:
@@ -179,7 +180,7 @@ def knit(code: str, seed: int) -> "object":
     return material
 
 
-def stripes(codes: tuple[str, ...], seed: int) -> "object":
+def stripes(codes: tuple[str, ...], seed: int) -> Material:
     """Twill cloth with woven stripes of several colors along t."""
 
     def material(surface: Surface) -> Color:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neuraltex.demo.patterns import Color, Surface, fbm, flat, lines, mix, noise, ramp, rgb, scale, step
+from neuraltex.demo.patterns import Color, Material, Surface, fbm, flat, lines, mix, noise, ramp, rgb, scale, step
 
 
 def delft(surface: Surface) -> Color:
@@ -35,7 +35,7 @@ def _blossoms(x: np.ndarray, y: np.ndarray, aspect: float) -> np.ndarray:
     return step(0.004, -0.004, radius - size) * (1 - 0.75 * step(0.02, 0.035, radius) * step(0.05, 0.04, radius))
 
 
-def glaze(dark: str, light: str, seed: int) -> "object":
+def glaze(dark: str, light: str, seed: int) -> Material:
     """A reactive glaze that runs: light on top, dark where it pools, speckled."""
 
     def material(surface: Surface) -> Color:
@@ -61,7 +61,7 @@ def soil(surface: Surface) -> Color:
     return ramp(np.clip(0.45 + 0.3 * fbm(surface, 0.02, 73, 5, 0.8), 0, 1), ["1d130c", "3a281a", "5d4630", "7d6549"])
 
 
-def snake_leaf(seed: int) -> "object":
+def snake_leaf(seed: int) -> Material:
     """Sansevieria: dark green with pale zigzag bands and a yellow margin; t runs from the root to the tip."""
 
     def material(surface: Surface) -> Color:

@@ -3,7 +3,7 @@
 Everything is deterministic: randomness comes from seeded generators only, and no operation depends on the thread count.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,10 @@ class Surface:
     def shape(self) -> tuple[int, int]:
         """Height and width of the chart [texel]."""
         return self.x.shape  # type: ignore[return-value]
+
+
+Material = Callable[[Surface], Color]
+"""What paints a chart."""
 
 
 def noise(surface: Surface, cell: float | tuple[float, float], seed: int) -> Image:

@@ -51,11 +51,9 @@ def depth_image(rasterizer: Rasterizer, camera: Camera) -> UInt16[np.ndarray, "H
 def join(first: TexturedMesh, second: TexturedMesh) -> TexturedMesh:
     """Put two meshes with one texture each into one scene."""
     a, b = first.mesh, second.mesh
-    mesh = Mesh(
-        np.concatenate([a.vertices, b.vertices]),
-        np.concatenate([a.faces, b.faces + len(a.vertices)]),
-        np.concatenate([a.uvs, b.uvs]),
-        np.concatenate([a.uv_faces, b.uv_faces + len(a.uvs)]),
-    )
+    corners = np.concatenate([a.corners, b.corners]).reshape(-1, 3)
+    uvs = np.concatenate([a.corner_uvs, b.corner_uvs]).reshape(-1, 2)
+    index = np.arange(len(corners)).reshape(-1, 3)
+    mesh = Mesh(corners, index, uvs, index)
     owner = np.repeat([0, 1], [a.num_faces, b.num_faces])
     return TexturedMesh(mesh, (*first.textures, *second.textures), owner)

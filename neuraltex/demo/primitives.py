@@ -1,14 +1,11 @@
 """Shapes of the demo scene, as grids of points that carry their own rectangular charts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
-from neuraltex.demo.patterns import Color, Surface
-
-Material = Callable[[Surface], Color]
+from neuraltex.demo.patterns import Material
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +82,8 @@ def box(
 
     Args:
         size: Extent along x, y, z [world].
-        material: Of all sides but those in ``sides``: ``front`` (+y), ``back``, ``left`` (-x), ``right``, ``top``, ``bottom``.
-        sides: Materials of single sides.
+        material: Of all sides but those in ``sides``.
+        sides: Materials of single sides: ``front`` (+y), ``back``, ``left`` (-x), ``right``, ``top``, ``bottom``.
         without: Sides that nobody can see and that get no chart.
         cell: Size of the grid cells [world].
     """
@@ -134,7 +131,7 @@ def sweep(
     material: Material,
     segments: int = 24,
 ) -> Patch:
-    """A tube along ``path`` with elliptical sections; ``radii[:, 0]`` is measured along ``side`` made normal to the path."""
+    """A tube along ``path`` with elliptical sections; ``radii[:, 0]`` lies along ``side``, made normal to the path."""
     tangent = np.gradient(path, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     first = side - (tangent @ side)[:, None] * tangent
@@ -177,7 +174,7 @@ def _resample(points: np.ndarray, count: int) -> np.ndarray:
     breaks = np.nonzero(~np.diff(points, axis=0).any(1))[0]
     pieces = np.split(points, breaks + 1)
     lengths = [np.linalg.norm(np.diff(piece, axis=0), axis=1).sum() for piece in pieces]
-    result = []
+    result: list[np.ndarray] = []
     for piece, length in zip(pieces, lengths, strict=True):
         at = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(piece, axis=0), axis=1))])
         number = max(2, round(count * length / sum(lengths)))

@@ -3,7 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from neuraltex.demo.patterns import Color, Surface, fbm, flat, lines, mix, noise, rgb, scale, step
+from neuraltex.demo.materials_room import BEECH, wood
+from neuraltex.demo.patterns import Color, Material, Surface, fbm, flat, lines, mix, noise, rgb, scale, step
 
 OVERSAMPLE = 2
 """Print is drawn at this multiple of the chart's size and reduced, for clean edges."""
@@ -22,10 +23,12 @@ class Sheet:
         """Turn relative coordinates into pixels of the canvas."""
         return x * self.image.width, y * self.image.height
 
-    def text(self, x: float, y: float, text: str, size: float, ink: str, anchor: str = "mm") -> None:
-        """Print a line of text; ``anchor`` as in Pillow (``mm`` centers it)."""
-        font = ImageFont.load_default(max(6.0, size * self.image.height))
-        self.draw.text(self.at(x, y), text, "#" + ink, font, anchor=anchor)
+    def text(self, x: float, y: float, text: str, size: float, ink: str, fit: float = 1.0) -> None:
+        """Print a line of text centered at a point, smaller if it would be wider than ``fit`` of the sheet."""
+        pixels = max(6.0, size * self.image.height)
+        room = fit * self.image.width / ImageFont.load_default(pixels).getlength(text)
+        font = ImageFont.load_default(max(6.0, pixels * min(1.0, room)))
+        self.draw.text(self.at(x, y), text, "#" + ink, font, anchor="mm")
 
     def rectangle(self, x0: float, y0: float, x1: float, y1: float, ink: str) -> None:
         """Fill a rectangle."""
@@ -152,7 +155,7 @@ def _clock_ink(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return map_coordinates(pixels, [(1 - y) * middle - 0.5, (1 + x) * middle - 0.5], order=1)
 
 
-def cover(title: str, author: str, base: str, ink: str, seed: int) -> "object":
+def cover(title: str, author: str, base: str, ink: str, seed: int) -> Material:
     """The front of a cloth-bound book; s is the long side when it lies."""
 
     def material(surface: Surface) -> Color:
@@ -161,22 +164,21 @@ def cover(title: str, author: str, base: str, ink: str, seed: int) -> "object":
         sheet.frame(0.085, 0.005, ink)
         words = title.split()
         for k, word in enumerate(words):
-            sheet.text(0.5, 0.5 + 0.19 * (k - len(words) / 2), word, 0.17, ink)
-        sheet.text(0.5, 0.84, author, 0.075, ink)
+            sheet.text(0.5, 0.5 + 0.17 * (k - len(words) / 2), word, 0.15, ink, fit=0.8)
+        sheet.text(0.5, 0.85, author, 0.07, ink)
         return scale(sheet.pixels(), _cloth(surface, seed))
 
     return material
 
 
-def spine(title: str, author: str, base: str, ink: str, seed: int) -> "object":
-    """The spine of a book lying flat: bands at the ends, title and author along s."""
+def spine(title: str, base: str, ink: str, seed: int) -> Material:
+    """The spine of a book lying flat: bands at the ends, the title along s."""
 
     def material(surface: Surface) -> Color:
         sheet = Sheet(surface, base)
-        for x in (0.05, 0.075, 0.925, 0.95):
+        for x in (0.045, 0.07, 0.93, 0.955):
             sheet.rectangle(x - 0.006, 0, x + 0.006, 1, ink)
-        sheet.text(0.11, 0.5, title.upper(), 0.5, ink, "lm")
-        sheet.text(0.9, 0.52, author, 0.34, ink, "rm")
+        sheet.text(0.5, 0.5, title.upper(), 0.55, ink, fit=0.80)
         return scale(sheet.pixels(), _cloth(surface, seed))
 
     return material
@@ -194,12 +196,10 @@ def pages(surface: Surface) -> Color:
     return scale(flat(surface, "ece0c4"), sheets * (1 - 0.1 * lines(surface.y, 0.006, 0.001, 0.001)))
 
 
-def letter(glyph: str, ink: str, seed: int) -> "object":
+def letter(glyph: str, ink: str, seed: int) -> Material:
     """One side of a wooden alphabet block: a colored frame and a letter on beech."""
 
     def material(surface: Surface) -> Color:
-        from neuraltex.demo.materials_room import BEECH, wood  # noqa: PLC0415
-
         sheet = Sheet(surface, "ffffff")
         sheet.frame(0.07, 0.06, "000000")
         sheet.text(0.5, 0.52, glyph, 0.66, "000000")

@@ -66,6 +66,12 @@ class DemoOptions:
             raise UsageError(f"formats {self.formats} are unknown", hint=f"Use some of {', '.join(FORMATS)}")
         if self.num_views < 1 or min(self.size) < 8 or self.texture_size < 256:
             raise UsageError("the demo is too small", hint="Use at least 1 view, 8x8 pixels and 256 texels")
+        if self.lens_distortion and set(self.formats) & {"neural_texgen", "openmvs"}:
+            raise UsageError(
+                "neural_texgen and openmvs know no lens distortion",
+                source="--lens-distortion",
+                hint="Leave them out: --format nerfstudio colmap rgbd",
+            )
         if not 0 <= self.exposure_jitter < 1 or self.camera_noise < 0:
             raise UsageError("exposure jitter must be in [0, 1), camera noise at least 0", hint="Choose another value")
         if self.tiny:
@@ -101,7 +107,7 @@ def build_room(*, tiny: bool = False, texture_size: int = 2048) -> tuple[Texture
         patches = [_thin(patch) for patch in patches]
     charts = atlas.layout(patches, texture_size)
     mesh = atlas.build_mesh(charts, texture_size)
-    texture = bake.bake_texture(mesh, charts, texture_size, quality=0.25 if tiny else 1.0)
+    texture = bake.bake_texture(mesh, charts, texture_size, quality=0.4 if tiny else 1.0)
     return TexturedMesh(mesh, (texture,)), charts
 
 
@@ -119,9 +125,9 @@ def write_demo(folder: Path, options: DemoOptions) -> DemoResult:
     flaws = dict(zip(names, _flaws(options), strict=True))
     truth = _write_truth(folder / "ground_truth", textured, exact, flaws)
     single = len(options.formats) == 1
-    folders = {name: folder if single else folder / name for name in options.formats}
+    folders = {str(name): folder if single else folder / name for name in options.formats}
     with tempfile.TemporaryDirectory(dir=folder, prefix=".photographs-") as staging:
-        scene = _stage(Path(staging), textured, exact, flaws, options)
+        scene = _stage(Path(staging), truth, textured, exact, flaws, options)
         for name, target in folders.items():
             target.mkdir(exist_ok=True)
             importlib.import_module(f"neuraltex.io.{name}").write(scene, target)
@@ -131,11 +137,15 @@ def write_demo(folder: Path, options: DemoOptions) -> DemoResult:
 
 
 def _stage(
-    staging: Path, textured: TexturedMesh, exact: dict[str, Camera], flaws: dict[str, Flaws], options: DemoOptions
+    staging: Path,
+    truth: Path,
+    textured: TexturedMesh,
+    exact: dict[str, Camera],
+    flaws: dict[str, Flaws],
+    options: DemoOptions,
 ) -> Scene:
     """Take all photographs (and depth images, where a format wants them) and return the scene of these files."""
     generator = np.random.default_rng(options.seed + 1)
-    mesh_path = meshes.write_mesh(staging / "mesh.obj", textured.mesh)
     views = []
     with ThreadPoolExecutor(1) as writer:
         files = []
@@ -151,7 +161,7 @@ def _stage(
             file.result()
     if "rgbd" in options.formats:
         views = _with_depth(staging, textured.mesh, views, exact)
-    return Scene(NAME, "demo", tuple(views), mesh_path=mesh_path)
+    return Scene(NAME, "demo", tuple(views), mesh_path=truth / "mesh.obj")
 
 
 def _renderers(textured: TexturedMesh, exact: dict[str, Camera], options: DemoOptions) -> Iterator[TexturedRenderer]:
