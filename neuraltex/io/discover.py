@@ -25,7 +25,7 @@ def find_mesh(*folders: Path, patterns: Sequence[str] = ("*",)) -> tuple[Path | 
         The mesh if there is exactly one candidate, and a note that says what was taken or why nothing was.
     """
     for pattern in patterns:
-        files = {file for folder in folders if folder.is_dir() for file in folder.glob(pattern)}
+        files = {file for folder in folders if folder.is_dir() for file in folder.glob(f"{pattern}.*")}
         found = sorted(file for file in files if is_mesh_file(file))
         if len(found) == 1:
             return found[0], (f"mesh: {found[0].name}, found beside the scene",)
