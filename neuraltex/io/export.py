@@ -67,6 +67,12 @@ def check_suffix(path: Path) -> None:
         )
 
 
+def sidecars(path: Path) -> tuple[Path, ...]:
+    """Files that :func:`write_textured` writes besides ``path``."""
+    suffixes = {".obj": (".mtl", ".png"), ".ply": (".png",)}.get(path.suffix.lower(), ())
+    return tuple(path.with_suffix(suffix) for suffix in suffixes)
+
+
 def to_uint8(texture: Shaped[np.ndarray, "*B C"]) -> UInt8[np.ndarray, "*B C"]:
     """Round color in [0, 1] to 8 bit; 8 bit input is returned as it is."""
     if texture.dtype == np.uint8:
