@@ -27,6 +27,8 @@ class TextureConfig:
     """mean: confidence-weighted robust mean of the photographs; zeros: black; grey: 0.5."""
     init_rounds: int = 3
     """Passes over the photographs for the mean; from the second on, colors are matched and outliers lose weight."""
+    init_outlier: float = 0.1
+    """Difference from the mean at which a pixel has half its weight in the next round [color in 0 to 1]."""
     gutter: int = 8
     """Width of the border painted around every chart, so that no renderer bleeds background into it [texel]."""
 

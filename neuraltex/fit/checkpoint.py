@@ -64,10 +64,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ResumeError: if the file is corrupt, holds anything else, or was written by another version.
     """
     hint = "Delete the file to go on from an older checkpoint, or start again with --overwrite"
+    if not path.is_file():
+        raise ResumeError(f"{path} does not exist", hint="Check --output-dir")
+    if not zipfile.is_zipfile(path):  # a bare pickle, or the end of the file is missing
+        raise ResumeError(f"{path} is corrupt (not a complete archive)", source="checkpoint", hint=hint)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise ResumeError(f"{path} does not exist", hint="Check --output-dir") from error
     except pickle.UnpicklingError as error:
         raise ResumeError(
             f"{path} holds more than tensors and plain values and was not loaded", source="checkpoint", hint=hint

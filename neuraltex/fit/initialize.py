@@ -1,5 +1,8 @@
 """The weighted robust mean of the photographs on the texture: a good start, and a fair result by itself."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -9,12 +12,10 @@ from neuraltex.config.schema import ColorConfig, TextureConfig
 from neuraltex.core.conventions import GREY, chw_from_hwc, hwc_from_chw
 from neuraltex.core.errors import DataError
 from neuraltex.core.runtime import progress
-from neuraltex.fit.data import ViewStore
+from neuraltex.fit.data import Tile, ViewStore
 from neuraltex.fit.exposure import ColorMatch, fit_colors
 from neuraltex.texture.sample import sample_bilinear, splat_bilinear
 
-OUTLIER_SCALE = 0.1
-"""Residual at which a pixel of a later round has half its weight [color in 0 to 1]."""
 SPLAT_PIXELS = 4_000_000
 """Pixels gathered before they are splatted: a splat visits the whole texture, so many small ones are slow."""
 PRIOR = 0.05
@@ -32,19 +33,35 @@ def initial_texture(
     matches = ColorMatch.identity(len(store), store.device)
     if texture.init != "mean":
         value = GREY if texture.init == "grey" else 0.0
-        weights = _splat(store, size, matches, None)[1]
+        weights = _splat(store, size, lambda tile: (tile.image, tile.weight), "coverage")[1]
         return torch.full((size, size, 3), value, device=store.device), weights, matches
-    mean = None
-    for round_idx in range(max(texture.init_rounds, 1)):
-        if mean is not None and color.model != "none":
+    rounds = max(texture.init_rounds, 1)
+    mean: Tensor | None = None
+    for index in range(rounds):
+        if mean is not None:
             matches = fit_colors(store, lambda tile, mean=mean: sample_bilinear(mean, tile.uv), color.model)
-        sums, weights = _splat(store, size, matches, mean, label=f"mean {round_idx + 1}/{max(texture.init_rounds, 1)}")
+        contribution = partial(_contribution, matches=matches, mean=mean, outlier=texture.init_outlier)
+        sums, weights = _splat(store, size, contribution, f"mean {index + 1}/{rounds}")
         mean = coarse_to_fine_mean(sums, weights)
     return mean, weights, matches
 
 
+def _contribution(
+    tile: Tile, matches: ColorMatch, mean: Tensor | None, outlier: float
+) -> tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W"]]:
+    """Return the colors of a photograph as the texture would show them, and their weights: less for outliers.
+
+    The weights are those of iterated least squares with a Cauchy penalty of the difference from the mean.
+    """
+    color = matches.to_texture(tile.image, tile.view)
+    if mean is None:
+        return color, tile.weight
+    residual = (color - sample_bilinear(mean, tile.uv)).abs().mean(-1)
+    return color, tile.weight / (1 + (residual / outlier) ** 2)
+
+
 def _splat(
-    store: ViewStore, size: int, matches: ColorMatch, mean: Tensor | None, label: str = "coverage"
+    store: ViewStore, size: int, contribution: Callable[[Tile], tuple[Tensor, Tensor]], label: str
 ) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"]]:
     """Sum weighted colors and weights over all photographs; few are in memory at a time."""
     total = torch.zeros(size, size, 4, device=store.device)
@@ -52,13 +69,9 @@ def _splat(
     values: list[Tensor] = []
     for index in progress(range(len(store)), label=label, unit="photo"):
         tile = store.whole(index)
-        used = tile.mask
-        uv, color, weight = tile.uv[used], matches.to_texture(tile.image[used], index), tile.weight[used]
-        if mean is not None:
-            residual = (color - sample_bilinear(mean, uv)).abs().mean(-1)
-            weight = weight / (1 + (residual / OUTLIER_SCALE) ** 2)
-        uvs.append(uv)
-        values.append(torch.cat([color * weight[:, None], weight[:, None]], 1))
+        color, weight = contribution(tile)
+        uvs.append(tile.uv[tile.mask])
+        values.append(torch.cat([color * weight[..., None], weight[..., None]], -1)[tile.mask])
         if sum(map(len, uvs)) > SPLAT_PIXELS or index + 1 == len(store):
             total += splat_bilinear(torch.cat(values), torch.cat(uvs), (size, size))[0]
             uvs, values = [], []

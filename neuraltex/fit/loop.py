@@ -188,7 +188,7 @@ class GradientFit:
         extra = self.objective.texture_terms(state.texture)
         if extra:
             self.objective.total(extra).backward()
-        terms |= {name: float(value) for name, value in extra.items()}
+        terms |= {name: float(value.detach()) for name, value in extra.items()}
         return terms, sum(getattr(self.config.loss, name) * value for name, value in terms.items())
 
     def _accumulate(self, tiles: list[Tile]) -> Tensor:
