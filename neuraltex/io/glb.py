@@ -9,6 +9,7 @@ import numpy as np
 from neuraltex.core.errors import DataError, MissingDependency
 from neuraltex.core.files import atomic_path
 from neuraltex.geometry.mesh import Mesh, TexturedMesh
+from neuraltex.io.polygons import split_seams
 
 
 def _trimesh() -> Any:
@@ -43,10 +44,8 @@ def write(path: Path, mesh: Mesh) -> Path:
     if mesh.uvs is None or mesh.uv_faces is None:
         vertices, faces, visual = mesh.vertices, mesh.faces, None
     else:
-        pairs = np.stack([mesh.faces, mesh.uv_faces], axis=2).reshape(-1, 2)
-        distinct, inverse = np.unique(pairs, axis=0, return_inverse=True)
-        vertices, faces = mesh.vertices[distinct[:, 0]], inverse.reshape(-1, 3)
-        visual = trimesh.visual.TextureVisuals(uv=mesh.uvs[distinct[:, 1]])
+        vertex_idx, uv_idx, faces = split_seams(mesh.faces, mesh.uv_faces)
+        vertices, visual = mesh.vertices[vertex_idx], trimesh.visual.TextureVisuals(uv=mesh.uvs[uv_idx])
     buffer = io.BytesIO()
     trimesh.Trimesh(vertices, faces, visual=visual, process=False).export(buffer, file_type="glb")
     with atomic_path(path) as temporary:

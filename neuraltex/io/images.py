@@ -4,6 +4,7 @@ import contextlib
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -111,7 +112,7 @@ def write_rgb(path: Path, pixels: UInt8[np.ndarray, "H W C"], quality: int = 95)
     """Write an 8 bit image atomically; the suffix chooses the format."""
     from PIL import Image  # noqa: PLC0415
 
-    options = {"quality": quality, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {}
+    options: dict[str, Any] = {"quality": quality, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {}
     with atomic_path(path) as temporary:
         Image.fromarray(pixels).save(temporary, **options)
     return path

@@ -8,8 +8,7 @@ from neuraltex.core.errors import DataError
 from neuraltex.core.runtime import logger
 from neuraltex.geometry.mesh import Mesh, TexturedMesh
 from neuraltex.io import glb, obj, off, ply, stl
-
-MESH_SUFFIXES = (".obj", ".ply", ".off", ".stoff", ".coff", ".glb", ".gltf", ".stl")
+from neuraltex.io.discover import MESH_SUFFIXES
 
 
 def read_mesh(path: str | Path) -> Mesh:
@@ -66,7 +65,7 @@ def _read(path: Path, *, textures: bool) -> TexturedMesh:
             textured = obj.read(path, textures=textures)
         case ".ply":
             textured = ply.read(path, textures=textures)
-        case ".off" | ".stoff" | ".coff":
+        case ".off" | ".stoff":
             textured = off.read(path)
         case ".stl":
             textured = stl.read(path)

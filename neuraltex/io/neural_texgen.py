@@ -136,9 +136,9 @@ def write(scene: Scene, folder: Path) -> Path:
     """
     if any(view.camera.lens != "pinhole" for view in scene.views):
         raise DataError("NeuralTexGen's format has no lens distortion", hint="Undistort the photographs first")
-    if scene.mesh is None and scene.mesh_path is None:
+    mesh = scene.mesh or (read_mesh(scene.mesh_path) if scene.mesh_path else None)
+    if mesh is None:
         raise DataError(f"scene {scene.name} has no mesh to write", hint="Pass one with --mesh")
-    mesh = scene.mesh if scene.mesh is not None else read_mesh(scene.mesh_path)
     off.write(folder / f"{scene.name}_uv.off", mesh, uv=mesh.has_uv)
     numeric = all(view.name.isdecimal() and view.name == str(int(view.name)) for view in scene.views)
     numbers = [int(view.name) if numeric else index for index, view in enumerate(scene.views)]

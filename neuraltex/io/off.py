@@ -11,7 +11,7 @@ import numpy as np
 from neuraltex.core.errors import DataError
 from neuraltex.core.files import write_text
 from neuraltex.geometry.mesh import Mesh, TexturedMesh
-from neuraltex.io.polygons import HINT, fan, format_rows, line_starts, parse_numbers, tokens_per_line
+from neuraltex.io.polygons import HINT, fan, format_rows, line_starts, parse_numbers, split_seams, tokens_per_line
 
 
 def read(path: Path) -> TexturedMesh:
@@ -55,12 +55,11 @@ def write(path: Path, mesh: Mesh, *, uv: bool = False) -> Path:
         return write_text(path, head + format_rows("%.10g %.10g %.10g\n", mesh.vertices) + _face_text(mesh.faces))
     if mesh.uv_faces is None or mesh.uvs is None:
         raise DataError(f"{path} cannot be STOFF: the mesh has no texture coordinates", hint="Unwrap it first")
-    pairs = np.stack([mesh.faces, mesh.uv_faces], axis=2).reshape(-1, 2)
-    distinct, faces = np.unique(pairs, axis=0, return_inverse=True)
-    table = np.concatenate([mesh.vertices[distinct[:, 0]], mesh.uvs[distinct[:, 1]]], axis=1)
+    vertex_idx, uv_idx, faces = split_seams(mesh.faces, mesh.uv_faces)
+    table = np.concatenate([mesh.vertices[vertex_idx], mesh.uvs[uv_idx]], axis=1)
     head = f"STOFF\n{len(table)} {mesh.num_faces} 0\n"
     body = format_rows("%.10g %.10g %.10g %.10g %.10g\n", table)
-    return write_text(path, head + body + _face_text(faces.reshape(-1, 3)))
+    return write_text(path, head + body + _face_text(faces))
 
 
 def _face_text(faces: np.ndarray) -> str:

@@ -112,9 +112,9 @@ def _read_ragged(path: Path, data: bytes, start: int, element: Element) -> tuple
         if position > len(data) or (lengths[row] < 0).any():
             raise _early_end(path, element, row)
     content = Columns()
-    for column, (name, kind, length) in enumerate(element.properties):
-        values = _gather(data, places[:, column], lengths[:, column], np.dtype(kind))
-        if length is None:
+    for column, (name, item, count) in enumerate(element.properties):
+        values = _gather(data, places[:, column], lengths[:, column], np.dtype(item))
+        if count is None:
             content.scalars[name] = values
         else:
             content.lists[name] = values, lengths[:, column]

@@ -73,6 +73,19 @@ def merge_equal(points: Float[np.ndarray, "N C"]) -> tuple[Float[np.ndarray, "U 
     return rows[first], inverse.ravel()
 
 
+def split_seams(
+    faces: Int[np.ndarray, "F 3"], uv_faces: Int[np.ndarray, "F 3"]
+) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, " N"], Int[np.ndarray, "F 3"]]:
+    """Number the distinct pairs of vertex and uv, for formats in which a vertex has one uv.
+
+    Returns:
+        The vertex and the uv of each pair, and the faces in terms of pairs (same order, same corners).
+    """
+    num_uvs = int(uv_faces.max()) + 1
+    distinct, inverse = np.unique((faces * num_uvs + uv_faces).ravel(), return_inverse=True)
+    return distinct // num_uvs, distinct % num_uvs, inverse.reshape(-1, 3)
+
+
 def format_rows(pattern: str, values: np.ndarray) -> str:
     """Format every row of a table with a ``%`` pattern; many times faster than a loop."""
     return (pattern * len(values)) % tuple(values.ravel().tolist())
