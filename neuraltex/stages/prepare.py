@@ -14,6 +14,7 @@ from neuraltex.stages.common import Common, Result
 if TYPE_CHECKING:
     from neuraltex.geometry.mesh import Mesh
     from neuraltex.geometry.scene import Scene, Split
+    from neuraltex.render.fragments import Rasterizer
     from neuraltex.stages.prepare_views import PreparedViews
 
 GROUND_TRUTH = Path("ground_truth", "texture.png")
@@ -81,19 +82,21 @@ def run(config: Config) -> Result:
         OutputError: if the folder holds another result and ``overwrite`` is not given, or cannot be written.
     """
     from neuraltex.io.prepared import PreparedScene, write_prepared
+    from neuraltex.stages.prepare_proof import prove
 
     folder = _claim(config)
     seconds: dict[str, float] = {}
     with timed("read", seconds):
         scene, splits = _read_scene(config)
     with timed("mesh", seconds):
-        mesh = _find_mesh(config, scene, folder)
+        mesh = _find_mesh(config, scene)
     with timed("unwrap", seconds):
         mesh, layout = _parameterize(config, mesh)
+    rasterizer = _make_rasterizer(config, mesh, scene)
     with timed("views", seconds):
-        done = _render(config, folder, mesh, scene, splits)
+        done = _render(config, folder, mesh, rasterizer, scene, splits)
     with timed("proof", seconds):
-        alignment = _prove(folder, mesh, done)
+        alignment = prove(folder, mesh, rasterizer, done.views)
     with timed("write", seconds):
         _write_readable_mesh(folder, mesh)
     info = {
@@ -115,17 +118,13 @@ def _claim(config: Config) -> Path:
     return folder
 
 
-def _prove(folder: Path, mesh: Mesh, done: PreparedViews) -> dict[str, Any]:
-    return {}
-
-
 def _read_scene(config: Config) -> tuple[Scene, dict[str, Split]]:
     """Read and check the scene; bad photographs are left out after the split, which never depends on them."""
     from neuraltex.geometry.scene import split_by_index
     from neuraltex.io.load import load_scene
     from neuraltex.io.validate import validate_scene
 
-    names = ("color_camera", "camera_dir", "image_dir", "file_list")
+    names = ("mesh", "color_camera", "camera_dir", "image_dir", "file_list")
     options = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     scene = load_scene(config.data, config.format, **options)
     splits = split_by_index([view.name for view in scene.views], config.test_every)
@@ -145,17 +144,24 @@ def _read_scene(config: Config) -> tuple[Scene, dict[str, Split]]:
     return scene, splits
 
 
-def _find_mesh(config: Config, scene: Scene, folder: Path) -> Mesh:
-    """Take the mesh asked for, the one of the scene, or fuse one from depth images."""
+def _find_mesh(config: Config, scene: Scene) -> Mesh:
+    """Take the mesh of the scene (or the one asked for, which the reader put there), or fuse one from depth images.
+
+    Raises:
+        DataError: if there is none, or it is broken.
+        MissingDependency: if a mesh must be fused and Open3D is missing.
+    """
+    from neuraltex.io.fuse import fuse_scene
     from neuraltex.io.meshes import read_mesh
 
-    if config.mesh is not None:
-        return read_mesh(config.mesh)
+    if config.mesh is not None or (scene.mesh is None and scene.mesh_path is not None):
+        return read_mesh(config.mesh or scene.mesh_path)
     if scene.mesh is not None:
         return scene.mesh
-    if scene.mesh_path is not None:
-        return read_mesh(scene.mesh_path)
-    raise DataError(f"{config.data} has no mesh", hint="Pass --mesh FILE")
+    if any(view.depth is not None for view in scene.views):
+        logger.info("the scene has no mesh; fusing its depth images")
+        return fuse_scene(scene)
+    raise DataError(f"{config.data} has no mesh and no depth images to make one", hint="Pass --mesh FILE")
 
 
 def _parameterize(config: Config, mesh: Mesh) -> tuple[Mesh, dict[str, Any]]:
@@ -168,22 +174,33 @@ def _parameterize(config: Config, mesh: Mesh) -> tuple[Mesh, dict[str, Any]]:
     if not (mesh.has_uv and config.keep_uv):
         mesh, unwrapped = unwrap(mesh, texture_size=config.texture_size)
         report["unwrap"] = asdict(unwrapped)
-    report["uv"] = asdict(check_uv(mesh))
+    checked = check_uv(mesh)
+    report["uv"] = asdict(checked)
+    (logger.info if checked.clean else logger.warning)("%s", checked)
     return mesh, report
 
 
-def _render(config: Config, folder: Path, mesh: Mesh, scene: Scene, splits: dict[str, Split]) -> PreparedViews:
+def _make_rasterizer(config: Config, mesh: Mesh, scene: Scene) -> Rasterizer:
+    """Build the rasterizer asked for; ``auto`` casts rays if any lens is distorted, which a z-buffer cannot render."""
+    from neuraltex.core.runtime import resolve_device
+    from neuraltex.render.fragments import make_rasterizer
+
+    backend = config.backend
+    if backend == "auto" and any(view.camera.lens != "pinhole" for view in scene.views):
+        backend = "embree"
+    return make_rasterizer(mesh, backend, resolve_device("auto" if backend in ("auto", "pytorch3d") else "cpu"))
+
+
+def _render(
+    config: Config, folder: Path, mesh: Mesh, rasterizer: Rasterizer, scene: Scene, splits: dict[str, Split]
+) -> PreparedViews:
     """Render and write the uv maps, confidence and photographs of all views.
 
     Raises:
         DataError: if the mesh is not visible in any view.
     """
-    from neuraltex.core.runtime import resolve_device
-    from neuraltex.render.fragments import make_rasterizer
     from neuraltex.stages.prepare_views import prepare_views
 
-    device = resolve_device("auto" if config.backend in ("auto", "pytorch3d") else "cpu")
-    rasterizer = make_rasterizer(mesh, config.backend, device)
     done = prepare_views(
         folder,
         scene.views,

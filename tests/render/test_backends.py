@@ -183,7 +183,9 @@ def test_far_from_the_origin_nothing_is_lost(backend: Backend) -> None:
 
 def test_closed_meshes_have_no_pinholes() -> None:
     mesh = bumpy_sphere(120)
-    mask = make_rasterizer(mesh, "embree").render(look_at((2.5, 0.1, 0.3), width=240, height=200, focal=120)).mask.numpy()
+    mask = (
+        make_rasterizer(mesh, "embree").render(look_at((2.5, 0.1, 0.3), width=240, height=200, focal=120)).mask.numpy()
+    )
     inside = mask[1:-1, :-2] & mask[1:-1, 2:] & mask[:-2, 1:-1] & mask[2:, 1:-1]
     assert not (inside & ~mask[1:-1, 1:-1]).any()
 
