@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from neuraltex.core.conventions import integer_from_half_centers
 from neuraltex.core.errors import DataError, MissingDependency
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
@@ -133,12 +132,14 @@ def import_open3d() -> Any:
 
 
 def _intrinsics(camera: Camera) -> np.ndarray:
-    """Open3D puts integer coordinates on pixel centers."""
+    """Return K as Open3D wants it.
+
+    The voxel block grid truncates projected coordinates to find a pixel, so a pixel reaches from i to i + 1: that
+    is our convention, not the integer centers of the rest of Open3D (shifting moved a fused sphere by half a pixel).
+    """
     if camera.lens != "pinhole" or camera.skew:
         raise DataError(f"depth camera with lens {camera.lens!r}", hint="Resample depth to a pinhole camera first")
-    K = camera.K
-    K[0, 2], K[1, 2] = integer_from_half_centers(K[0, 2]), integer_from_half_centers(K[1, 2])
-    return K
+    return camera.K
 
 
 def _to_mesh(mesh: Any) -> Mesh:

@@ -111,8 +111,8 @@ def load_network(weights: Path, device: str = "cpu") -> Enhancer:
         DataError: if the file is broken or of no known architecture.
         MissingDependency: without spandrel, or with a torchvision that does not fit torch.
     """
-    spandrel = _import_spandrel()
-    state = _read_state(weights)
+    spandrel = import_spandrel()
+    state = read_weights(weights)
     try:
         model = spandrel.ModelLoader(device).load_from_state_dict(spandrel.canonicalize_state_dict(state))
     except (spandrel.UnsupportedModelError, KeyError, ValueError, RuntimeError) as error:
@@ -171,7 +171,12 @@ def resize_to(pixels: Photo, size: tuple[int, int]) -> Photo:
     return pixels if image.size == size else np.asarray(image.resize(size, Image.Resampling.LANCZOS))
 
 
-def _read_state(weights: Path) -> dict[str, Any]:
+def read_weights(weights: Path) -> dict[str, Any]:
+    """Read a state dict without running any code of the file.
+
+    Raises:
+        DataError: if the file is missing, broken, or holds more than weights.
+    """
     try:
         if weights.suffix == ".safetensors":
             return load_file(weights)
@@ -182,7 +187,12 @@ def _read_state(weights: Path) -> dict[str, Any]:
         raise DataError(f"{weights} cannot be read as weights ({error})", hint="Download the file again") from error
 
 
-def _import_spandrel() -> Any:
+def import_spandrel() -> Any:
+    """Import spandrel, which may be absent or lack its torchvision.
+
+    Raises:
+        MissingDependency: with what to do.
+    """
     try:
         import spandrel
     except ImportError as error:

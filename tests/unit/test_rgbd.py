@@ -103,7 +103,7 @@ def test_all_frames_lost(tmp_path):
 def test_broken_pose_names_the_file(tmp_path, text):
     add_frame(tmp_path, 7)
     (tmp_path / "frame-000007.pose.txt").write_text(text)
-    with pytest.raises(DataError, match="frame-000007.pose"):
+    with pytest.raises(DataError, match="frame-000007"):
         rgbd.read(tmp_path)
 
 
