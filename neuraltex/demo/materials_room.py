@@ -98,7 +98,8 @@ def wood(tones: tuple[str, ...], seed: int, upright: bool = False) -> Material:
         long = (0.03, 0.4) if upright else (0.4, 0.03)
         fine = (0.0035, 0.09) if upright else (0.09, 0.0035)
         wave = fbm(surface, (long[0] * 4, long[1]) if upright else (long[0], long[1] * 4), seed, 3)
-        rings = 0.5 + 0.5 * np.sin(2 * np.pi * (across / 0.021 + 2.4 * wave))
+        spacing = surface.width / max(1, round(surface.width / 0.021)) if upright and surface.wrap else 0.021
+        rings = 0.5 + 0.5 * np.sin(2 * np.pi * (across / spacing + 2.4 * wave))
         tone = 0.45 + 0.24 * (rings - 0.5) + 0.2 * fbm(surface, long, seed + 1) + 0.13 * noise(surface, fine, seed + 2)
         return ramp(np.clip(tone, 0, 1), tones)
 

@@ -123,11 +123,14 @@ def write_demo(folder: Path, options: DemoOptions) -> DemoResult:
     views = cameras.walk(options.num_views, *options.size, distorted=options.lens_distortion)
     exact = dict(zip(names, views, strict=True))
     flaws = dict(zip(names, _flaws(options), strict=True))
-    truth = _write_truth(folder / "ground_truth", textured, exact, flaws)
+    truth = folder / "ground_truth"
     single = len(options.formats) == 1
     folders = {str(name): folder if single else folder / name for name in options.formats}
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".photographs-") as staging:
-        scene = _stage(Path(staging), truth, textured, exact, flaws, options)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".photographs-") as staging, ThreadPoolExecutor(1) as writer:
+        truth_written = writer.submit(_write_truth, truth, textured, exact, flaws)
+        photographs = _take_photographs(Path(staging), writer, textured, exact, flaws, options)
+        truth_written.result()
+        scene = Scene(NAME, "demo", photographs, mesh_path=truth / "mesh.obj")
         for name, target in folders.items():
             target.mkdir(exist_ok=True)
             importlib.import_module(f"neuraltex.io.{name}").write(scene, target)
@@ -136,32 +139,28 @@ def write_demo(folder: Path, options: DemoOptions) -> DemoResult:
     return DemoResult(folders, truth, textured, exact, flaws)
 
 
-def _stage(
+def _take_photographs(
     staging: Path,
-    truth: Path,
+    writer: ThreadPoolExecutor,
     textured: TexturedMesh,
     exact: dict[str, Camera],
     flaws: dict[str, Flaws],
     options: DemoOptions,
-) -> Scene:
-    """Take all photographs (and depth images, where a format wants them) and return the scene of these files."""
+) -> tuple[View, ...]:
+    """Render all photographs (and depth images, where a format wants them); files are compressed meanwhile."""
     generator = np.random.default_rng(options.seed + 1)
-    views = []
-    with ThreadPoolExecutor(1) as writer:
-        files = []
-        renders = zip(exact.items(), _renderers(textured, exact, options), strict=True)
-        for (name, camera), renderer in progress(renders, total=len(exact), label="photographs", unit="view"):
-            pixels = photograph.photograph(renderer, camera, flaws[name])
-            files.append(writer.submit(images.write_rgb, staging / f"{name}.png", pixels))
-            written = camera
-            if options.camera_noise > 0:
-                written = cameras.disturb(camera, textured.mesh.vertices, options.camera_noise, generator)
-            views.append(View(name, written, staging / f"{name}.png"))
-        for file in files:
-            file.result()
-    if "rgbd" in options.formats:
-        views = _with_depth(staging, textured.mesh, views, exact)
-    return Scene(NAME, "demo", tuple(views), mesh_path=truth / "mesh.obj")
+    views, files = [], []
+    renders = zip(exact.items(), _renderers(textured, exact, options), strict=True)
+    for (name, camera), renderer in progress(renders, total=len(exact), label="photographs", unit="view"):
+        pixels = photograph.photograph(renderer, camera, flaws[name])
+        files.append(writer.submit(images.write_rgb, staging / f"{name}.png", pixels))
+        written = camera
+        if options.camera_noise > 0:
+            written = cameras.disturb(camera, textured.mesh.vertices, options.camera_noise, generator)
+        views.append(View(name, written, staging / f"{name}.png"))
+    for file in files:
+        file.result()
+    return tuple(_with_depth(staging, textured.mesh, views, exact) if "rgbd" in options.formats else views)
 
 
 def _renderers(textured: TexturedMesh, exact: dict[str, Camera], options: DemoOptions) -> Iterator[TexturedRenderer]:
@@ -213,7 +212,8 @@ def _flaws(options: DemoOptions) -> list[Flaws]:
     return flaws
 
 
-def _write_truth(folder: Path, textured: TexturedMesh, exact: dict[str, Camera], flaws: dict[str, Flaws]) -> Path:
+def _write_truth(folder: Path, textured: TexturedMesh, exact: dict[str, Camera], flaws: dict[str, Flaws]) -> None:
+    """Write the exact texture, mesh and cameras."""
     images.write_rgb(folder / "texture.png", textured.textures[0])
     meshes.write_mesh(folder / "mesh.obj", textured.mesh)
     views = [
@@ -221,7 +221,6 @@ def _write_truth(folder: Path, textured: TexturedMesh, exact: dict[str, Camera],
         for name, camera in exact.items()
     ]
     write_json(folder / "cameras.json", {"version": 1, "views": views})
-    return folder
 
 
 def _thin(patch: Patch) -> Patch:
