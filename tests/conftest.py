@@ -1,7 +1,10 @@
 """Fixtures shared by all tiers."""
 
 import os
+import sys
+from importlib import util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -28,3 +31,24 @@ def bench_dir(test_data: Path) -> Path:
     if not path.is_dir():
         pytest.skip(f"neutral evaluator not found at {path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def evaluator(bench_dir: Path) -> ModuleType:
+    """The neutral evaluator as a module, loaded without leaving compiled files beside it."""
+    spec = util.spec_from_file_location("eval_texture", bench_dir / "eval_texture.py")
+    module = util.module_from_spec(spec)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    spec.loader.exec_module(module)
+    sys.dont_write_bytecode = writes
+    return module
+
+
+@pytest.fixture(scope="session")
+def real_lpips(test_data: Path):
+    """LPIPS with its published weights."""
+    from neuraltex.io.weights import load_lpips_heads, load_vgg_weights
+    from neuraltex.losses.lpips import Lpips
+
+    vgg = load_vgg_weights(path=test_data / "weights" / "vgg16_features_torchvision.pth")
+    return Lpips(vgg, load_lpips_heads(test_data / "weights" / "vgg16_lpips_lin_v0.1.pth"))
