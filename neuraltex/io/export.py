@@ -11,11 +11,12 @@ from neuraltex.core.conventions import texel_from_uv
 from neuraltex.core.errors import DataError, MissingDependency, UsageError
 from neuraltex.core.files import atomic_path, write_text
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.io import images
+from neuraltex.io import images, obj, ply
+from neuraltex.io.polygons import split_seams
 
 SUFFIXES = (".glb", ".obj", ".ply", ".png", ".exr")
 FAR_FROM_ORIGIN = 16.0
-"""Distance to the origin, in mesh sizes, beyond which float32 positions are avoided (GLB: relative; PLY: double)."""
+"""Distance to the origin, in mesh sizes, beyond which float32 positions are avoided (a GLB is moved by its node)."""
 
 
 def write_textured(path: str | Path, mesh: Mesh, texture: Shaped[np.ndarray, "Ht Wt 3"]) -> Path:
@@ -41,6 +42,8 @@ def write_textured(path: str | Path, mesh: Mesh, texture: Shaped[np.ndarray, "Ht
     """
     path = Path(path)
     check_suffix(path)
+    if not mesh.has_uv and path.suffix.lower() in (".glb", ".obj", ".ply"):
+        raise DataError("the mesh has no texture coordinates", hint="Unwrap it first: neuraltex prepare does")
     if not np.isfinite(texture).all():
         raise DataError(
             "the texture has NaN or infinite texels", source=str(path), hint="Optimize again and export that run"
@@ -78,20 +81,6 @@ def to_uint8(texture: Shaped[np.ndarray, "*B C"]) -> UInt8[np.ndarray, "*B C"]:
     if texture.dtype == np.uint8:
         return texture
     return np.round(np.clip(texture, 0, 1) * 255).astype(np.uint8)
-
-
-def split_seams(mesh: Mesh) -> tuple[Float[np.ndarray, "S 3"], Float[np.ndarray, "S 2"], np.ndarray, np.ndarray]:
-    """Duplicate vertices along uv seams for formats with one uv per vertex.
-
-    Returns:
-        Positions [world], uvs (v up), faces ``[F, 3]`` in their old order, the original vertex of each new one ``[S]``.
-    """
-    if mesh.uvs is None or mesh.uv_faces is None:
-        raise DataError("the mesh has no texture coordinates", hint="Unwrap it first: neuraltex prepare does")
-    keys = mesh.faces * len(mesh.uvs) + mesh.uv_faces
-    unique, inverse = np.unique(keys.reshape(-1), return_inverse=True)
-    vertex, uv = np.divmod(unique, len(mesh.uvs))
-    return mesh.vertices[vertex], mesh.uvs[uv], inverse.reshape(-1, 3), vertex
 
 
 def vertex_normals(mesh: Mesh) -> Float[np.ndarray, "V 3"]:
@@ -168,52 +157,17 @@ def _finish_gltf(tree: dict[str, Any]) -> None:
 
 def _write_obj(path: Path, mesh: Mesh, texture: np.ndarray) -> Path:
     """Texture and material first, so that an interrupted export never leaves a mesh that names missing files."""
-    corners = np.stack([mesh.faces, _uv_faces(mesh)], axis=2).reshape(len(mesh.faces), 6) + 1
     images.write_rgb(path.with_suffix(".png"), texture)
     material = "newmtl textured\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 0\nmap_Kd {0}\n"
     write_text(path.with_suffix(".mtl"), material.format(path.with_suffix(".png").name))
-    parts = [
-        f"mtllib {path.with_suffix('.mtl').name}\n",
-        _format_rows("v %.9g %.9g %.9g\n", mesh.vertices),
-        _format_rows("vt %.9g %.9g\n", mesh.uvs),
-        "usemtl textured\n",
-        _format_rows("f %d/%d %d/%d %d/%d\n", corners),
-    ]
-    return write_text(path, "".join(parts))
-
-
-def _format_rows(pattern: str, rows: np.ndarray | None) -> str:
-    rows = np.zeros((0, 1)) if rows is None else rows
-    return (pattern * len(rows)) % tuple(rows.reshape(-1).tolist())
-
-
-def _uv_faces(mesh: Mesh) -> np.ndarray:
-    if mesh.uv_faces is None:
-        raise DataError("the mesh has no texture coordinates", hint="Unwrap it first: neuraltex prepare does")
-    return mesh.uv_faces
+    return obj.write(path, mesh, mtl=path.with_suffix(".mtl").name, material="textured")
 
 
 def _write_ply(path: Path, mesh: Mesh, texture: np.ndarray) -> Path:
     """Wedge uvs with ``comment TextureFile`` (OpenMVS, MeshLab); vertex colors for programs that ignore it."""
+    colors = _vertex_colors(mesh, texture) / 255
     images.write_rgb(path.with_suffix(".png"), texture)
-    code, real = ("<f8", "double") if _is_far(mesh.vertices) else ("<f4", "float")
-    vertices = np.zeros(len(mesh.vertices), [("p", code, 3), ("rgb", "u1", 3)])
-    vertices["p"], vertices["rgb"] = mesh.vertices, _vertex_colors(mesh, texture)
-    faces = np.zeros(mesh.num_faces, [("n", "u1"), ("v", "<i4", 3), ("m", "u1"), ("uv", "<f4", 6), ("t", "u1")])
-    faces["n"], faces["v"], faces["m"], faces["uv"] = 3, mesh.faces, 6, mesh.corner_uvs.reshape(-1, 6)
-    header = "\n".join(
-        [
-            "ply\nformat binary_little_endian 1.0",
-            f"comment TextureFile {path.with_suffix('.png').name}",
-            f"element vertex {len(vertices)}\nproperty {real} x\nproperty {real} y\nproperty {real} z",
-            "property uchar red\nproperty uchar green\nproperty uchar blue",
-            f"element face {len(faces)}\nproperty list uchar int vertex_indices\nproperty list uchar float texcoord",
-            "property uchar texnumber\nend_header\n",
-        ]
-    )
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(header.encode() + vertices.tobytes() + faces.tobytes())
-    return path
+    return ply.write(path, mesh, texture_file=path.with_suffix(".png").name, vertex_colors=colors)
 
 
 def _vertex_colors(mesh: Mesh, texture: np.ndarray) -> np.ndarray:

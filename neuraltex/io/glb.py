@@ -41,11 +41,10 @@ def read(path: Path, *, textures: bool = True) -> TexturedMesh:
 def write(path: Path, mesh: Mesh) -> Path:
     """Write geometry and uvs as GLB without a material (vertices on seams are repeated)."""
     trimesh = _trimesh()
-    if mesh.uvs is None or mesh.uv_faces is None:
-        vertices, faces, visual = mesh.vertices, mesh.faces, None
-    else:
-        vertex_idx, uv_idx, faces = split_seams(mesh.faces, mesh.uv_faces)
-        vertices, visual = mesh.vertices[vertex_idx], trimesh.visual.TextureVisuals(uv=mesh.uvs[uv_idx])
+    vertices, faces, visual = mesh.vertices, mesh.faces, None
+    if mesh.has_uv:
+        vertices, uvs, faces, _ = split_seams(mesh)
+        visual = trimesh.visual.TextureVisuals(uv=uvs)
     buffer = io.BytesIO()
     trimesh.Trimesh(vertices, faces, visual=visual, process=False).export(buffer, file_type="glb")
     with atomic_path(path) as temporary:

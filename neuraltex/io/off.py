@@ -53,10 +53,8 @@ def write(path: Path, mesh: Mesh, *, uv: bool = False) -> Path:
     if not uv:
         head = f"OFF\n{len(mesh.vertices)} {mesh.num_faces} 0\n"
         return write_text(path, head + format_rows("%.10g %.10g %.10g\n", mesh.vertices) + _face_text(mesh.faces))
-    if mesh.uv_faces is None or mesh.uvs is None:
-        raise DataError(f"{path} cannot be STOFF: the mesh has no texture coordinates", hint="Unwrap it first")
-    vertex_idx, uv_idx, faces = split_seams(mesh.faces, mesh.uv_faces)
-    table = np.concatenate([mesh.vertices[vertex_idx], mesh.uvs[uv_idx]], axis=1)
+    positions, uvs, faces, _ = split_seams(mesh)
+    table = np.concatenate([positions, uvs], axis=1)
     head = f"STOFF\n{len(table)} {mesh.num_faces} 0\n"
     body = format_rows("%.10g %.10g %.10g %.10g %.10g\n", table)
     return write_text(path, head + body + _face_text(faces))

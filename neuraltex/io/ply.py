@@ -85,7 +85,8 @@ def write(path: Path, mesh: Mesh, *, texture_file: str | None = None, vertex_col
         for column, name in enumerate(COLOR_NAMES[0]):
             rows[name] = np.round(vertex_colors[:, column].clip(0, 1) * 255)
     face_type = [("n", "u1"), ("corners", "<i4", 3)] + ([("m", "u1"), ("uv", "<f4", 6)] if mesh.has_uv else [])
-    faces = np.empty(mesh.num_faces, face_type)
+    face_type += [("texture", "u1")] if texture_file else []
+    faces = np.zeros(mesh.num_faces, face_type)
     faces["n"], faces["corners"] = 3, mesh.faces
     if mesh.has_uv:
         faces["m"], faces["uv"] = 6, mesh.corner_uvs.reshape(-1, 6)
@@ -103,6 +104,7 @@ def _header_text(mesh: Mesh, vertex_type: list[tuple[str, str]], texture_file: s
     lines += [f"element vertex {len(mesh.vertices)}", *(f"property {names[kind]} {name}" for name, kind in vertex_type)]
     lines += [f"element face {mesh.num_faces}", "property list uchar int vertex_indices"]
     lines += ["property list uchar float texcoord"] if mesh.has_uv else []
+    lines += ["property uchar texnumber"] if texture_file else []
     return "\n".join([*lines, "end_header", ""])
 
 

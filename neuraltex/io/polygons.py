@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from neuraltex.core.errors import DataError
+from neuraltex.geometry.mesh import Mesh
 
 HINT = "Export the mesh again; the file may be truncated"
 
@@ -74,16 +75,22 @@ def merge_equal(points: Float[np.ndarray, "N C"]) -> tuple[Float[np.ndarray, "U 
 
 
 def split_seams(
-    faces: Int[np.ndarray, "F 3"], uv_faces: Int[np.ndarray, "F 3"]
-) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, " N"], Int[np.ndarray, "F 3"]]:
-    """Number the distinct pairs of vertex and uv, for formats in which a vertex has one uv.
+    mesh: Mesh,
+) -> tuple[Float[np.ndarray, "S 3"], Float[np.ndarray, "S 2"], Int[np.ndarray, "F 3"], Int[np.ndarray, " S"]]:
+    """Duplicate vertices along uv seams for formats with one uv per vertex.
 
     Returns:
-        The vertex and the uv of each pair, and the faces in terms of pairs (same order, same corners).
+        Positions [world], uvs (v up), faces in their old order, and the original vertex of each new one.
+
+    Raises:
+        DataError: if the mesh has no uvs.
     """
-    num_uvs = int(uv_faces.max()) + 1
-    distinct, inverse = np.unique((faces * num_uvs + uv_faces).ravel(), return_inverse=True)
-    return distinct // num_uvs, distinct % num_uvs, inverse.reshape(-1, 3)
+    if mesh.uvs is None or mesh.uv_faces is None:
+        raise DataError("the mesh has no texture coordinates", hint="Unwrap it first: neuraltex prepare does")
+    keys = mesh.faces * len(mesh.uvs) + mesh.uv_faces
+    distinct, inverse = np.unique(keys.reshape(-1), return_inverse=True)
+    vertex, uv = np.divmod(distinct, len(mesh.uvs))
+    return mesh.vertices[vertex], mesh.uvs[uv], inverse.reshape(-1, 3), vertex
 
 
 def format_rows(pattern: str, values: np.ndarray) -> str:
