@@ -14,8 +14,8 @@ def spatial_blocks(
 ) -> Int[np.ndarray, " F"]:
     """Assign every face to a block of about ``block_faces`` faces.
 
-    Space is halved at medians along the longest axis; then crumbs that a cut left behind join a neighbor, so that a block
-    may grow somewhat beyond ``block_faces``.
+    Space is halved at medians along the longest axis; then crumbs that a cut left behind join a neighbor, so that a
+    block may grow somewhat beyond ``block_faces``.
 
     Args:
         points: One point per face, its centroid [world]; further columns (scaled normals) make cuts follow creases.

@@ -13,6 +13,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 HEADER = struct.Struct("<qq")
+FACES_PER_CHART = 250
+"""Blocks with larger charts than this on average are good enough at the first trial."""
+TRIALS: tuple[dict[str, float], ...] = ({}, {"max_cost": 4.0, "normal_deviation_weight": 0.5}, {"max_cost": 4.0})
+"""Charting costs to try, as changes of xatlas's defaults."""
 
 
 def write_message(stream: BinaryIO, values: np.ndarray, indices: np.ndarray) -> None:
@@ -39,21 +43,41 @@ def chart_block(
 ) -> tuple[Float[np.ndarray, "U 2"], Int[np.ndarray, "F 4"]]:
     """Cut one block into charts and flatten them with xatlas.
 
+    Where a chart cannot be flattened, xatlas shatters it into crumbs; other costs then often give a tenth of the charts.
+    So a block with suspiciously many is tried again and the fewest charts win.
+
     Args:
         vertices: Positions, scaled so that edges are about 1 long (xatlas drops faces below fixed areas).
         faces: Connectivity.
 
     Returns:
-        uvs in arbitrary units, and per face its three uv indices and its chart; chart -1 where xatlas dropped the face.
+        uvs in arbitrary units; per face its three uv indices and its chart, which is -1 where xatlas dropped the face.
     """
-    import xatlas  # noqa: PLC0415
+    best = None
+    for costs in TRIALS:
+        trial = _run_xatlas(vertices, faces, costs)
+        if best is None or _num_pieces(trial[1]) < _num_pieces(best[1]):
+            best = trial
+        if _num_pieces(best[1]) * FACES_PER_CHART <= len(faces):
+            break
+    return best
+
+
+def _num_pieces(rows: np.ndarray) -> int:
+    return int(rows[:, 3].max() + 1 + (rows[:, 3] < 0).sum())
+
+
+def _run_xatlas(vertices: np.ndarray, faces: np.ndarray, costs: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    import xatlas
 
     atlas = xatlas.Atlas()
     atlas.add_mesh(vertices.astype(np.float32), faces.astype(np.uint32))
-    options = xatlas.PackOptions()
-    options.resolution = 256  # charts are packed again later, jointly; a small atlas costs next to nothing
-    options.padding = 0
-    atlas.generate(pack_options=options)
+    charting, packing = xatlas.ChartOptions(), xatlas.PackOptions()
+    for name, value in costs.items():
+        setattr(charting, name, value)
+    packing.resolution = 256  # charts are packed again later, jointly; a small atlas costs next to nothing
+    packing.padding = 0
+    atlas.generate(charting, packing)
     _, uv_faces, uvs = atlas[0]
     chart = np.full(len(faces), -1)
     for index in range(atlas.get_mesh_chart_count(0)):

@@ -83,6 +83,11 @@ def signed_areas(corners: Float[np.ndarray, "F 3 2"]) -> Float[np.ndarray, " F"]
     return (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
 
 
+def triangle_areas(corners: Float[np.ndarray, "F 3 3"]) -> Float[np.ndarray, " F"]:
+    """Areas of triangles in space [world^2]."""
+    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+
+
 def flatten_each(corners: Float[np.ndarray, "F 3 3"]) -> Charts:
     """Lay every triangle into the plane on its own, without any distortion."""
     along = corners[:, 1] - corners[:, 0]

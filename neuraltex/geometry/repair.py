@@ -4,9 +4,8 @@ import numpy as np
 from jaxtyping import Float
 
 from neuraltex.core.runtime import logger
-from neuraltex.geometry.charts import Charts, flatten_each, signed_areas
-from neuraltex.geometry.pack import pack_charts
-from neuraltex.geometry.topology import components_within, face_adjacency
+from neuraltex.geometry.charts import Charts, assemble, flatten_each, signed_areas, triangle_areas
+from neuraltex.geometry.pack import lay_out_in_rows, pack_charts
 from neuraltex.geometry.uv_check import overlapping_faces
 
 MIN_AREA_RATIO = 1e-3
@@ -22,7 +21,7 @@ def drop_bad_faces(charts: Charts, corners: Float[np.ndarray, "F 3 3"]) -> Chart
         charts: Flat pieces of arbitrary scale.
         corners: The surface they cover [world].
     """
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    areas = triangle_areas(corners)
     charts = charts.to_world_scale(areas)
     reversed_charts = np.bincount(charts.label, signed_areas(charts.corners), charts.num_charts) < 0
     mirror = np.where(reversed_charts[charts.uv_label], -1.0, 1.0)
@@ -42,21 +41,36 @@ def flatten_faces(charts: Charts, faces: np.ndarray, corners: Float[np.ndarray, 
     return Charts(np.concatenate([charts.uvs, single.uvs]), uv_faces, label).tidy()
 
 
-def pack_without_overlaps(
-    charts: Charts, corners: Float[np.ndarray, "F 3 3"], texture_size: int, gutter: float
-) -> Charts:
-    """Pack; where a chart overlaps itself, cut off the faces that lie on top and pack again.
+def remove_overlaps(charts: Charts, corners: Float[np.ndarray, "F 3 3"]) -> Charts:
+    """Cut faces off that lie upon others of the same chart; charts at fault are looked at again, ever larger.
 
     Args:
         charts: Flat pieces [world].
         corners: The surface they cover [world].
-        texture_size: See :func:`neuraltex.geometry.pack.pack_charts`, likewise ``gutter``.
     """
+    suspects = np.ones(len(charts.label), np.bool_)
     for attempt in range(ROUNDS):
+        index = np.flatnonzero(suspects)
+        part = assemble(charts.uvs, charts.uv_faces[index], charts.label[index])
+        upper = np.zeros(len(suspects), np.bool_)
+        upper[index] = overlapping_faces(lay_out_in_rows(part).corners, RESOLUTION)[1]
+        if not upper.any():
+            break
+        logger.debug("round %d: %d faces overlap in their chart", attempt, upper.sum())
+        suspects = np.isin(charts.label, charts.label[upper])
+        charts = charts.detach(upper) if attempt < 2 else flatten_faces(charts, upper, corners)
+    return charts
+
+
+def pack_without_overlaps(
+    charts: Charts, corners: Float[np.ndarray, "F 3 3"], texture_size: int, gutter: float
+) -> Charts:
+    """Remove overlaps and pack; see :func:`remove_overlaps` and :func:`neuraltex.geometry.pack.pack_charts`."""
+    charts = remove_overlaps(charts, corners)
+    for _ in range(ROUNDS):
         packed = pack_charts(charts, texture_size, gutter)
         upper = overlapping_faces(packed.corners, RESOLUTION)[1]
         if not upper.any():
             break
-        logger.debug("round %d: %d faces overlap in their chart", attempt, upper.sum())
-        charts = charts.detach(upper) if attempt < 2 else flatten_faces(charts, upper, corners)
+        charts = flatten_faces(charts, upper, corners)
     return packed

@@ -1,6 +1,6 @@
 """Connectivity of triangle meshes: welding, half edges, components, splitting at non-manifold edges.
 
-Half edge ``3 f + k`` runs from corner k of face f to the next corner, so it is also the index of the corner it starts at.
+Half edge ``3 f + k`` runs from corner k of face f to the next corner; so it also numbers the corner it starts at.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def next_corner(corner: Int[np.ndarray, " *B"]) -> Int[np.ndarray, " *B"]:
 
 
 def manifold_pairs(faces: Int[np.ndarray, "F 3"]) -> Int[np.ndarray, "E 2"]:
-    """Pairs of half edges that make a manifold edge: two faces, and no more, that run along it in opposite directions."""
+    """Pairs of half edges that make a manifold edge: exactly two faces, which run along it in opposite directions."""
     start, stop = faces.reshape(-1), np.roll(faces, -1, axis=1).reshape(-1)
     key = np.minimum(start, stop) * (faces.max(initial=0) + 1) + np.maximum(start, stop)
     order = np.argsort(key, kind="stable")
@@ -83,7 +83,9 @@ def smooth(
     shrink: float = 0.5,
     inflate: float = -0.53,
 ) -> Float[np.ndarray, "V 3"]:
-    """Remove high-frequency noise with little shrinkage (Taubin 1995, "A signal processing approach to fair surface design").
+    """Remove high-frequency noise with little shrinkage.
+
+    Source: Taubin 1995, "A signal processing approach to fair surface design".
 
     Args:
         vertices: Positions [world].

@@ -1,8 +1,8 @@
 """Texture coordinates for a mesh that has none, in bounded time.
 
-xatlas needs superlinear time on large charts and falls apart on noise. So the surface is cut into spatial blocks, noise is
-smoothed away on a copy that is used for charting only, blocks are charted in child processes, and all charts are packed
-together. Blocks that xatlas does not finish get simple planar charts.
+xatlas needs superlinear time on large charts and falls apart on noise. So the surface is cut into spatial blocks, noise
+is smoothed away on a copy that is used for charting only, blocks are charted in child processes, and all charts are
+packed together. Blocks that xatlas does not finish get simple planar charts.
 """
 
 import os
@@ -16,17 +16,20 @@ from jaxtyping import Float, Int
 from neuraltex.core.errors import DataError
 from neuraltex.core.runtime import logger, progress
 from neuraltex.geometry.blocks import spatial_blocks
-from neuraltex.geometry.charting import chart_blocks
-from neuraltex.geometry.charts import Charts, join
+from neuraltex.geometry.charting import Block, chart_blocks
+from neuraltex.geometry.charts import Charts, join, signed_areas, triangle_areas
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.geometry.pack import pack_charts
 from neuraltex.geometry.planar_charts import planar_charts
-from neuraltex.geometry.repair import drop_bad_faces, pack_without_overlaps
+from neuraltex.geometry.repair import MIN_AREA_RATIO, drop_bad_faces, pack_without_overlaps
 from neuraltex.geometry.topology import face_adjacency, num_irregular_edges, smooth, split_non_manifold, weld
-from neuraltex.geometry.uv_quality import UvQuality, measure_uv
+from neuraltex.geometry.uv_quality import UvQuality, l2_stretch, measure_uv
 
 DEGENERATE = 1e-10
 """A face counts as having no area when area / (longest edge)^2 is below."""
+MAX_STRETCH = 1.25
+"""L2 stretch from which on a block is charted again without smoothing."""
+SMOOTHING = 6
+"""Taubin iterations for rough surfaces; more of them distorts slivers and makes charts worse, not fewer."""
 
 
 @dataclass(frozen=True)
@@ -144,28 +147,59 @@ def _choose_smoothing(surface: _Surface) -> int:
     normals = Mesh(surface.vertices, surface.faces).face_normals[surface.adjacency]
     cosine = (normals[:, 0] * normals[:, 1]).sum(1).clip(-1, 1)
     angle = np.degrees(np.arccos(np.median(cosine))) if len(cosine) else 0.0
-    if len(surface.faces) < 2000 or angle < 3:
-        return 0
-    return 6 if angle < 9 else 20
+    return SMOOTHING if len(surface.faces) >= 2000 and angle >= 3 else 0
 
 
 def _chart(
     surface: _Surface, smoothing: int, block_faces: int, seconds: float, workers: int
 ) -> tuple[Charts, int, int]:
     """Chart all blocks; returns the charts in the order of the faces and the numbers of blocks and of planar ones."""
+    deadline = time.monotonic() + seconds
     proxy = smooth(surface.vertices, surface.faces, smoothing)
     label = spatial_blocks(surface.vertices[surface.faces].mean(1), surface.adjacency, block_faces)
     members = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
     blocks = [_extract(proxy, surface.faces[faces]) for faces in members]
-    parts: list[Charts | None] = [None] * len(blocks)
-    results = chart_blocks(blocks, seconds=seconds, workers=workers)
-    for index, charts in progress(results, total=len(blocks), label="unwrapping blocks", unit="block"):
-        parts[index] = charts
+    parts = _run_blocks(blocks, deadline, workers)
     num_planar = sum(part is None for part in parts)
     if num_planar:
         logger.warning("%d of %d blocks get simple planar charts (time budget %g s)", num_planar, len(blocks), seconds)
     done = [planar_charts(*block) if part is None else part for part, block in zip(parts, blocks, strict=True)]
+    if smoothing:
+        done = _limit_stretch(
+            done, [_extract(surface.vertices, surface.faces[faces]) for faces in members], deadline, workers
+        )
     return join(done, members, len(surface.faces)), len(blocks), num_planar
+
+
+def _run_blocks(blocks: list[Block], deadline: float, workers: int) -> list[Charts | None]:
+    parts: list[Charts | None] = [None] * len(blocks)
+    results = chart_blocks(blocks, seconds=deadline - time.monotonic(), workers=workers)
+    for index, charts in progress(results, total=len(blocks), label="unwrapping blocks", unit="block"):
+        parts[index] = charts
+    return parts
+
+
+def _limit_stretch(done: list[Charts], blocks: list[Block], deadline: float, workers: int) -> list[Charts]:
+    """Chart blocks that smoothing distorted again, this time as they are, and keep what stretches less."""
+    corners = [vertices[faces] for vertices, faces in blocks]
+    stretch = [_stretch(charts, triangles) for charts, triangles in zip(done, corners, strict=True)]
+    bad = [index for index, value in enumerate(stretch) if value > MAX_STRETCH]
+    if not bad:
+        return done
+    logger.info("%d of %d blocks are charted again without smoothing", len(bad), len(blocks))
+    done = list(done)
+    for index, charts in zip(bad, _run_blocks([blocks[i] for i in bad], deadline, workers), strict=True):
+        if charts is not None and _stretch(charts, corners[index]) < stretch[index]:
+            done[index] = charts
+    return done
+
+
+def _stretch(charts: Charts, corners: np.ndarray) -> float:
+    """L2 stretch after every chart got the size of its surface."""
+    areas = triangle_areas(corners)
+    charts = charts.to_world_scale(areas)
+    useful = np.abs(signed_areas(charts.corners)) > MIN_AREA_RATIO * areas
+    return l2_stretch(corners[useful], charts.corners[useful])
 
 
 def _extract(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

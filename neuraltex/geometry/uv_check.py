@@ -51,8 +51,8 @@ class UvReport:
 def check_uv(mesh: Mesh, *, resolution: int = 4096) -> UvReport:
     """Count the faults of a mesh's texture coordinates.
 
-    Overlaps are found where the centers of a ``resolution``^2 grid fall into two faces; edges that faces share never count,
-    whatever the rounding, because both sides evaluate them in the same way. Overlaps smaller than a cell may be missed.
+    Overlaps are found where the centers of a ``resolution``^2 grid fall into two faces; edges that faces share never
+    count, whatever the rounding, because both sides evaluate them in the same way. Overlaps smaller than a cell may be missed.
 
     Raises:
         DataError: if the mesh has no texture coordinates.
@@ -82,6 +82,8 @@ def overlapping_faces(corners: Float[np.ndarray, "F 3 2"], resolution: int) -> B
 def _draw(corners: np.ndarray, owner: np.ndarray, found: np.ndarray) -> None:
     for face in range(len(corners)):
         triangle = corners[face]
+        if _area(triangle) == 0:
+            continue
         left, right = _cells(triangle[:, 0].min(), triangle[:, 0].max(), owner.shape[1])
         low, high = _cells(triangle[:, 1].min(), triangle[:, 1].max(), owner.shape[0])
         for row in range(low, high):
@@ -92,6 +94,12 @@ def _draw(corners: np.ndarray, owner: np.ndarray, found: np.ndarray) -> None:
                         found[1, face] = True
                     else:
                         owner[row, column] = face
+
+
+@njit(cache=True)
+def _area(triangle: np.ndarray) -> float:
+    a, b = triangle[1] - triangle[0], triangle[2] - triangle[0]
+    return a[0] * b[1] - a[1] * b[0]
 
 
 @njit(cache=True, inline="always")

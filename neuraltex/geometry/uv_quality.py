@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from neuraltex.geometry.charts import chart_components, signed_areas
+from neuraltex.geometry.charts import chart_components, signed_areas, triangle_areas
 from neuraltex.geometry.mesh import Mesh
 
 
@@ -72,7 +72,7 @@ def l2_stretch(corners: Float[np.ndarray, "F 3 3"], uvs: Float[np.ndarray, "F 3 
         return 1.0
     edges = np.stack([uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]], 1)
     spans = np.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]], 1)
-    areas = np.linalg.norm(np.cross(spans[:, 0], spans[:, 1]), axis=1) / 2
+    areas = triangle_areas(corners)
     flat = np.abs(np.linalg.det(edges)) / 2
     jacobian = np.linalg.solve(edges, spans)
     stretch = (jacobian**2).sum((1, 2)) / 2
