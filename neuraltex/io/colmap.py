@@ -55,16 +55,19 @@ def read(path: Path, *, mesh: Path | None = None, images: Path | None = None, do
         raise FormatError(f"{path} is not a COLMAP reconstruction: {sniff(path)}", hint="Check --data and --format")
     workspace = _workspace(path, model)
     reconstruction = _load(model)
-    registered = sorted((item for item in reconstruction.images.values() if item.has_pose), key=lambda item: item.name)
-    if not registered:
+    text_names = _text_names(model) if _model_suffix(model) == ".txt" else {}
+    images_by_name = {
+        text_names.get(key, item.name): item for key, item in reconstruction.images.items() if item.has_pose
+    }
+    files = sorted(images_by_name)
+    if not files:
         raise DataError(f"no image is registered in {model}", hint="Run COLMAP's mapper, or choose another model")
-    folder = images or _find_images(workspace, registered[0].name, downscale)
-    names = unique_names([item.name for item in registered])
+    folder = images or _find_images(workspace, files[0], downscale)
     views = [
-        _view(name, item, reconstruction, folder, rescale=downscale > 1)
-        for name, item in zip(names, registered, strict=True)
+        _view(name, file, images_by_name[file], reconstruction, folder, rescale=downscale > 1)
+        for name, file in zip(unique_names(files), files, strict=True)
     ]
-    skipped = _count_unregistered(folder, {item.name for item in registered})
+    skipped = _count_unregistered(folder, set(files))
     notes = [f"{skipped} photograph(s) in {folder.name}/ skipped: not registered in the model"] if skipped else []
     others = [
         other.name for other in sorted(model.parent.iterdir()) if other.name.isdigit() and other.name != model.name
@@ -142,11 +145,11 @@ def _colmap_camera(pycolmap: Any, view: View, camera_id: int) -> Any:
     return result
 
 
-def _view(name: str, item: Any, reconstruction: Any, folder: Path, *, rescale: bool) -> View:
+def _view(name: str, file: str, item: Any, reconstruction: Any, folder: Path, *, rescale: bool) -> View:
     matrix = np.asarray(item.cam_from_world().matrix())
     camera = camera_from_colmap(reconstruction.cameras[item.camera_id], rigid(matrix[:, :3], matrix[:, 3]))
-    image = folder / item.name
-    mask = folder.parent / "masks" / f"{item.name}.png"
+    image = folder / file
+    mask = folder.parent / "masks" / f"{file}.png"
     camera = camera.scaled(*image_size(image)) if rescale else camera
     return View(name, camera, image, mask if mask.is_file() else None)
 
@@ -199,6 +202,17 @@ def _load(model: Path) -> Any:
         first = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise FormatError(f"{model} cannot be read by pycolmap ({first})", hint="Export the model again") from error
     return reconstruction
+
+
+def _text_names(model: Path) -> dict[int, str]:
+    """Image names of a text model by id; pycolmap ends a name at its first space."""
+    names, lines = {}, iter((model / "images.txt").read_text("utf-8").splitlines())
+    for line in lines:
+        if line.strip() and not line.lstrip().startswith("#"):
+            fields = line.split(maxsplit=9)
+            names[int(fields[0])] = fields[9].rstrip()
+            next(lines, "")  # the points of the image
+    return names
 
 
 def _pycolmap() -> Any:

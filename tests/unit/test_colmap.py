@@ -186,9 +186,11 @@ def test_skew_cannot_be_written(tmp_path):
         colmap.write(make_scene(tmp_path / "source", skew=1.0), tmp_path / "out")
 
 
-def test_spaces_and_foreign_letters_in_paths(tmp_path):
+@pytest.mark.parametrize("text", [True, False])
+def test_spaces_and_foreign_letters_in_paths(tmp_path, text):
+    """Text models separate fields by spaces and pycolmap cuts names at them."""
     scene = make_scene(tmp_path / "quelle", names=("é 1", "ж", "写真"))
-    colmap.write(scene, tmp_path / "ein Ordner é写")
+    colmap.write(scene, tmp_path / "ein Ordner é写", text=text)
     assert {view.name for view in colmap.read(tmp_path / "ein Ordner é写").views} == {"é 1", "ж", "写真"}
 
 

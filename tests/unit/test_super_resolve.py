@@ -143,10 +143,10 @@ def spandrel():
 
 def test_network_of_spandrel(tmp_path, spandrel):
     """An untrained SRVGGNet (Real-ESRGAN's small one) adds its residual to a nearest-neighbor enlargement."""
-    from spandrel.architectures.Compact import SRVGGNetCompact
+    from spandrel.architectures.Compact import Compact
 
     torch.manual_seed(0)
-    network = SRVGGNetCompact(num_feat=8, num_conv=2, upscale=2)
+    network = Compact(num_feat=8, num_conv=2, upscale=2)
     torch.save(network.state_dict(), tmp_path / "x.pth")
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     result = enhance.load_network(tmp_path / "x.pth")(pixels, (80, 60))
