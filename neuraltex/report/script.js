@@ -129,16 +129,19 @@
       const canvas = this.layers[this.keys.indexOf("error")];
       if (!canvas || !this.visible) return;
       const kind = picker("error-kind").value, gain = Number(picker("error-gain").value);
-      const [photo, a, b] = await Promise.all([this.pixels("photo"), this.pixels("a"), this.pixels("b")]);
+      const veil = document.createElement("img");
+      veil.src = this.view.dataset.veil;
+      const [photo, a, b] = await Promise.all(["photo", "a", "b"].map((key) => this.pixels(this.source(key))));
       if (!photo || !a) return;
       canvas.width = photo.width; canvas.height = photo.height;
       const context = canvas.getContext("2d"), out = context.createImageData(photo.width, photo.height);
       const fill = kind === "closer" && b ? closer : sequential;
       fill(out.data, photo.data, (kind === "b" && b ? b : a).data, b?.data, gain);
       context.putImageData(out, 0, 0);
+      await veil.decode();
+      context.drawImage(veil, 0, 0, canvas.width, canvas.height);  // what is not scored has no error: black
     }
-    async pixels(key) {
-      const image = this.source(key);
+    async pixels(image) {
       if (!image) return null;
       await image.decode();
       const canvas = document.createElement("canvas");

@@ -119,13 +119,13 @@ class Comparison:
 
 
 def best_methods(methods: Sequence[Method], metric: Metric) -> list[str]:
-    """Names of the methods whose value, as shown, is the best; empty when fewer than two compete."""
+    """Names of the methods whose value, as shown, is the best; empty when none stands out."""
     shown = {
         method.name: round(value, metric.digits)
         for method in methods
         if not method.reference and (value := method.mean().get(metric.key)) is not None
     }
-    if len(shown) < 2:
+    if len(set(shown.values())) < 2:
         return []
     cost = {name: {"high": -value, "low": value, "one": abs(value - 1)}[metric.better] for name, value in shown.items()}
     return [name for name in cost if cost[name] == min(cost.values())]
