@@ -71,8 +71,8 @@ class _Lines:
         self.starts = line_starts(self.text)
         self.bytes = np.frombuffer(self.text, np.uint8)
         self.lengths = np.diff(np.append(self.starts, len(self.text)))
-        padded = np.append(self.bytes, [0, 0])
-        self.first, self.second = padded[self.starts], padded[self.starts + 1]
+        self.first = self.bytes[self.starts]
+        self.second = self.bytes[np.minimum(self.starts + 1, len(self.text) - 1)]
 
     def find(self, keyword: bytes) -> np.ndarray:
         """Indices of the lines that start with a keyword of two bytes."""

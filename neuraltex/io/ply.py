@@ -145,7 +145,7 @@ def _with_uv(path: Path, mesh: Mesh, vertex: Columns, face: Columns, sizes: np.n
         values, lengths = wedge
         if (lengths != 2 * sizes).any():
             raise DataError(f"{path}: a face has a texcoord list that is not twice its corners", hint=HINT)
-        uvs, corner = merge_equal(values.astype(np.float64).reshape(-1, 2))
+        uvs, corner = merge_equal(values.astype(values.dtype.newbyteorder("=")).reshape(-1, 2))
         return mesh.with_uv(uvs, corner[triangles])
     for u, v in UV_NAMES:
         if u in vertex.scalars and v in vertex.scalars:
