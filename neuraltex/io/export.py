@@ -98,8 +98,15 @@ def _to_float(texture: np.ndarray) -> np.ndarray:
     return texture.astype(np.float32) / 255 if texture.dtype == np.uint8 else texture.astype(np.float32)
 
 
-def _write_glb(path: Path, mesh: Mesh, texture: np.ndarray) -> Path:
-    """Through trimesh: it stores float32 positions, lossless PNG and flips v; the rest is set in ``_finish_gltf``."""
+def glb_bytes(mesh: Mesh, texture: UInt8[np.ndarray, "Ht Wt 3"], name: str = "textured") -> bytes:
+    """Return a textured mesh as the content of a ``.glb`` file.
+
+    Written by trimesh, which stores float32 positions and a lossless PNG and flips v; the rest is set afterwards.
+
+    Raises:
+        MissingDependency: if trimesh is not installed.
+        DataError: if the mesh has no uvs.
+    """
     try:
         import trimesh
     except ImportError as error:
@@ -109,7 +116,7 @@ def _write_glb(path: Path, mesh: Mesh, texture: np.ndarray) -> Path:
     positions, uvs, faces, vertex = split_seams(mesh)
     shift = _gltf_origin(positions)
     material = trimesh.visual.material.PBRMaterial(
-        name=path.stem,
+        name=name,
         baseColorTexture=Image.fromarray(texture),
         metallicFactor=0.0,
         roughnessFactor=1.0,
@@ -124,9 +131,13 @@ def _write_glb(path: Path, mesh: Mesh, texture: np.ndarray) -> Path:
     )
     scene = trimesh.Scene()
     scene.add_geometry(
-        body, node_name=path.stem, geom_name=path.stem, transform=trimesh.transformations.translation_matrix(shift)
+        body, node_name=name, geom_name=name, transform=trimesh.transformations.translation_matrix(shift)
     )
-    content = trimesh.exchange.gltf.export_glb(scene, include_normals=True, tree_postprocessor=_finish_gltf)
+    return trimesh.exchange.gltf.export_glb(scene, include_normals=True, tree_postprocessor=_finish_gltf)
+
+
+def _write_glb(path: Path, mesh: Mesh, texture: np.ndarray) -> Path:
+    content = glb_bytes(mesh, texture, path.stem)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return path
