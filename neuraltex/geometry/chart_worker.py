@@ -43,7 +43,7 @@ def chart_block(
 ) -> tuple[Float[np.ndarray, "U 2"], Int[np.ndarray, "F 4"]]:
     """Cut one block into charts and flatten them with xatlas.
 
-    Where a chart cannot be flattened, xatlas shatters it into crumbs; other costs then often give a tenth of the charts.
+    Where a chart cannot be flattened, xatlas shatters it into crumbs; other costs then often need a tenth of the charts.
     So a block with suspiciously many is tried again and the fewest charts win.
 
     Args:
@@ -51,7 +51,7 @@ def chart_block(
         faces: Connectivity.
 
     Returns:
-        uvs in arbitrary units; per face its three uv indices and its chart, which is -1 where xatlas dropped the face.
+        uvs in arbitrary units; per face its three uv indices and its chart, -1 where xatlas dropped the face.
     """
     best = None
     for costs in TRIALS:

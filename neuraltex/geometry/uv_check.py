@@ -51,8 +51,8 @@ class UvReport:
 def check_uv(mesh: Mesh, *, resolution: int = 4096) -> UvReport:
     """Count the faults of a mesh's texture coordinates.
 
-    Overlaps are found where the centers of a ``resolution``^2 grid fall into two faces; edges that faces share never
-    count, whatever the rounding, because both sides evaluate them in the same way. Overlaps smaller than a cell may be missed.
+    Overlaps are found where the centers of a ``resolution``^2 grid fall into two faces; smaller overlaps may be
+    missed. Shared edges never count, whatever the rounding, because both sides evaluate them in the same way.
 
     Raises:
         DataError: if the mesh has no texture coordinates.
