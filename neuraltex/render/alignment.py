@@ -156,8 +156,8 @@ def _frame_orders(names: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
         inverse = [0] * count
         for position, index in enumerate(by_number):
             inverse[index] = position
-        yield "wrong frame order: sorted by number instead of by name", by_number
-        yield "wrong frame order: sorted by name instead of by number", inverse
+        yield "wrong frame order: photographs sorted by number, poses by name", by_number
+        yield "wrong frame order: photographs sorted by name, poses by number", inverse
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

@@ -22,7 +22,7 @@ def silhouette_offset(
 ) -> tuple[float, float]:
     """Return how far right and down of the mesh's silhouettes the photographs show them [px].
 
-    Between two neighboring pixels on different sides of a silhouette, the true edge lies on average in the middle; the mean
+    Between two neighboring pixels on different sides of a silhouette, the true edge lies on average in the middle; mean
     contrast of the photographs there, as a function of an offset, peaks at the misplacement. NaN where there are
     too few silhouettes or they do not show (a rough mesh, a distractor in front).
     """

@@ -33,7 +33,8 @@ def prove(folder: Path, mesh: Mesh, rasterizer: Rasterizer, views: Sequence[Prep
     from neuraltex.render.proof import compose_sheet, draw_edges
     from neuraltex.render.silhouettes import silhouette_offset
 
-    photos = {index: views[index].load_image() for index in _spread(len(views), NUM_SCORED)}
+    usable = [index for index, view in enumerate(views) if view.split == "train"]  # held-out ones only ever score
+    photos = {usable[i]: views[usable[i]].load_image() for i in _spread(len(usable), NUM_SCORED)}
     small = {index: resample(photo, *_fit(photo, SCORED_SIZE)) / 255 for index, photo in photos.items()}
     cameras, names = [view.camera for view in views], [view.name for view in views]
     alignment = check_alignment(mesh, rasterizer, cameras, names, small)

@@ -1,0 +1,93 @@
+"""Confidence: discontinuities, distances, threads."""
+
+import numpy as np
+import pytest
+import torch
+from synthetic import lumps, orbit, with_grid_uv
+
+from neuraltex.geometry.camera import Camera
+from neuraltex.geometry.mesh import Mesh
+from neuraltex.render.discontinuity import discontinuity_distance, distance_to, find_discontinuities
+from neuraltex.render.fragments import make_rasterizer
+from neuraltex.render.parallel import for_row_blocks
+from neuraltex.render.uv_maps import render_uv_map
+
+CAMERA = Camera(60, 40, 60.0, 60.0, 30.0, 20.0, np.eye(4))
+
+
+def squares(*places: tuple[float, float, float, float]) -> Mesh:
+    """Squares facing the camera: (left, right, depth, slope of depth along x)."""
+    vertices, faces = [], []
+    for left, right, z, slope in places:
+        first = len(vertices)
+        vertices += [[left, -9, z + slope * left], [right, -9, z + slope * right]]
+        vertices += [[right, 9, z + slope * right], [left, 9, z + slope * left]]
+        faces += [[first, first + 1, first + 2], [first, first + 2, first + 3]]
+    return with_grid_uv(Mesh(vertices, faces))
+
+
+def test_step_marks_both_sides_and_only_them() -> None:
+    mesh = squares((-9, 0, 2, 0), (-9, 9, 3, 0))
+    fragments = make_rasterizer(mesh).render(CAMERA)
+    edges = find_discontinuities(fragments, mesh, CAMERA)
+    assert edges[:, 29:31].all()
+    assert edges.sum() == 2 * 40
+    distance = discontinuity_distance(fragments, mesh, CAMERA)
+    np.testing.assert_array_equal(distance[7, :30], np.arange(29, -1, -1))
+
+
+def test_slanted_planes_and_creases_are_no_discontinuities() -> None:
+    mesh = squares((-9, 0, 3, 0.3), (0, 9, 3, -0.25))
+    fragments = make_rasterizer(mesh).render(CAMERA)
+    assert fragments.mask.all()
+    assert not find_discontinuities(fragments, mesh, CAMERA).any()
+    assert (discontinuity_distance(fragments, mesh, CAMERA) == 255).all()
+
+
+def test_silhouette_against_background_counts() -> None:
+    mesh = squares((-9, 0, 2, 0))
+    fragments = make_rasterizer(mesh).render(CAMERA)
+    edges = find_discontinuities(fragments, mesh, CAMERA)
+    assert edges[:, 29].all()
+    assert edges.sum() == 40
+    distance = discontinuity_distance(fragments, mesh, CAMERA)
+    assert not distance[:, 30:].any()
+
+
+@pytest.mark.parametrize("shape", [(37, 53), (1, 9), (9, 1), (300, 280)])
+def test_distances_are_exact(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(5)
+    edges = rng.random(shape) < 2.5 / np.prod(shape)
+    edges[rng.integers(shape[0]), rng.integers(shape[1])] = True
+    rows, columns = np.nonzero(edges)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    truth = np.sqrt(((y[..., None] - rows) ** 2 + (x[..., None] - columns) ** 2).min(-1))
+    np.testing.assert_allclose(distance_to(edges), np.minimum(truth, 255), atol=1e-4)
+
+
+def test_distance_without_any_edge_is_the_cap() -> None:
+    assert (distance_to(np.zeros((5, 300), bool)) == 255).all()
+
+
+def test_result_does_not_depend_on_threads() -> None:
+    mesh, camera = lumps(8), orbit(5)[1]
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            results.append(render_uv_map(make_rasterizer(mesh), mesh, camera, 256))
+    finally:
+        torch.set_num_threads(before)
+    for name in ("uv", "mask"):
+        np.testing.assert_array_equal(getattr(results[0][0], name), getattr(results[1][0], name))
+    for name in ("cosine", "footprint", "distance"):
+        np.testing.assert_array_equal(getattr(results[0][1], name), getattr(results[1][1], name))
+
+
+def test_a_failure_in_a_thread_is_raised() -> None:
+    def fail(begin: int, end: int) -> None:
+        raise ValueError(f"rows {begin} to {end}")
+
+    with pytest.raises(ValueError, match="rows"):
+        for_row_blocks(fail, 100)
