@@ -85,7 +85,7 @@ def read(
         if np.isfinite(numbers).all():
             views.append(_view(frame, image, camera_dir / f"{frame}.txt", size))
         else:
-            lost.append(str(frame))
+            lost.append(frame)
     if not views:
         raise FormatError(f"none of the {len(frames)} cameras in {camera_dir} is finite", hint="Export them again")
     if lost:
@@ -121,9 +121,9 @@ def read_camera(path: Path, size: tuple[int, int]) -> Camera:
     return Camera(*size, K[0, 0], K[1, 1], K[0, 2], K[1, 2], np.linalg.inv(world_from_cam), skew=K[0, 1])
 
 
-def list_frames(camera_dir: Path) -> list[int]:
-    """Frame numbers of a folder of cameras, in numeric order; other files are passed over."""
-    return sorted(int(file.stem) for file in camera_dir.glob("*.txt") if file.stem.isdecimal())
+def list_frames(camera_dir: Path) -> list[str]:
+    """Frame numbers of a folder of cameras as its files spell them, in numeric order; other files are passed over."""
+    return sorted((file.stem for file in camera_dir.glob("*.txt") if file.stem.isdecimal()), key=int)
 
 
 def write(scene: Scene, folder: Path) -> Path:
@@ -188,22 +188,22 @@ def _find_image_dir(path: Path, cameras: Path) -> Path | None:
     return next((f for f in folders if any(_image(f, frame).is_file() for frame in frames)), None)
 
 
-def _image(folder: Path, frame: int) -> Path:
+def _image(folder: Path, frame: str) -> Path:
     """Return the photograph of a frame; where there is none, the name it should have."""
     names = [folder / f"{frame}{suffix}" for suffix in IMAGE_SUFFIXES]
     return next((name for name in names if name.is_file()), names[0])
 
 
-def _view(frame: int, image: Path, camera_file: Path, size: tuple[int, int] | None) -> View:
+def _view(frame: str, image: Path, camera_file: Path, size: tuple[int, int] | None) -> View:
     if size is None:
-        return View(str(frame), read_camera(camera_file, image_size(image)), image)
+        return View(frame, read_camera(camera_file, image_size(image)), image)
     camera = read_camera(camera_file, size)
     actual = image_size(image) if image.is_file() else size
     same_shape = actual[0] * size[1] == actual[1] * size[0]
-    return View(str(frame), camera.scaled(*actual) if same_shape else camera, image)
+    return View(frame, camera.scaled(*actual) if same_shape else camera, image)
 
 
-def _frames(path: Path, camera_dir: Path, file_list: Path | None) -> tuple[list[int], tuple[str, ...]]:
+def _frames(path: Path, camera_dir: Path, file_list: Path | None) -> tuple[list[str], tuple[str, ...]]:
     """Return the frames to use and notes on where they came from."""
     if file_list is None:
         lists = [file for file in sorted(path.glob("*.txt")) if not file.stem.isdecimal() and _is_list(file)]
@@ -215,7 +215,9 @@ def _frames(path: Path, camera_dir: Path, file_list: Path | None) -> tuple[list[
         words = file_list.read_text(encoding="utf-8", errors="replace").split()
     except OSError as error:
         raise DataError(f"{file_list} cannot be read ({error.strerror})", hint="Check --file-list") from error
-    frames = [int(Path(word).stem) for word in words if Path(word).stem.isdecimal()]
+    spelled = {int(stem): stem for stem in list_frames(camera_dir)}  # the list may say 17 for 000017.txt
+    stems = [Path(word).stem for word in words]
+    frames = [spelled.get(int(stem), stem) for stem in stems if stem.isdecimal()]
     if len(frames) != len(words) or not frames:
         raise DataError(f"{file_list} must hold one frame number per line", hint="Remove everything else from it")
     return frames, (f"frames: {len(frames)} listed in {file_list.name}",)

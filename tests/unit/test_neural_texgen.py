@@ -122,9 +122,18 @@ def test_infinite_pose_is_skipped_and_counted(tmp_path):
 
 def test_single_camera_for_the_uv_renderer(tmp_path):
     folder = room(tmp_path)
-    assert neural_texgen.list_frames(folder / SCAN / "camera") == [0, 1, 2, 10]
+    assert neural_texgen.list_frames(folder / SCAN / "camera") == ["0", "1", "2", "10"]
     camera = neural_texgen.read_camera(folder / SCAN / "camera" / "2.txt", SIZE).scaled(64, 48)
     assert (camera.width, camera.fx, camera.cx) == (64, 64, 32.5)
+
+
+def test_file_names_padded_with_zeros_are_found(tmp_path):
+    folder = room(tmp_path, listed=(10, 2))
+    for file in [*(folder / SCAN / "camera").iterdir(), *(folder / SCAN / "color").iterdir()]:
+        file.rename(file.with_stem(file.stem.zfill(6)))
+    scene = neural_texgen.read(folder)
+    assert [(view.name, view.camera.fx) for view in scene.views] == [("000002", 32), ("000010", 40)]
+    assert all(view.image.is_file() for view in scene.views)
 
 
 def test_round_trip(tmp_path):
