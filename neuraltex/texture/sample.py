@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from neuraltex.core.conventions import chw_from_hwc, grid_from_uv, hwc_from_chw, texel_from_uv
+from neuraltex.core.conventions import chw_from_hwc, grid_from_uv, texel_from_uv
 from neuraltex.core.errors import ShapeError
 from neuraltex.texture import kernels
 
@@ -114,8 +114,16 @@ def build_mip_pyramid(texture: Float[Tensor, "Ht Wt C"], num_levels: int = 16) -
     """Return the texture and its 2x2 box averages, finest first; ends after ``num_levels`` or at an odd size."""
     levels = [texture]
     while len(levels) < num_levels and levels[-1].shape[0] % 2 == 0 and levels[-1].shape[1] % 2 == 0:
-        levels.append(hwc_from_chw(functional.avg_pool2d(chw_from_hwc(levels[-1])[None], 2)[0]))
+        levels.append(_halve(levels[-1]))
     return levels
+
+
+def _halve(texture: Tensor) -> Tensor:
+    """Average blocks of 2x2 texels; on the CPU several times faster than ``avg_pool2d`` with its backward pass."""
+    height, width, channels = texture.shape
+    upper, lower = texture.reshape(height // 2, 2, width // 2, 2, channels).unbind(1)
+    left, right = (upper + lower).unbind(2)
+    return (left + right) * 0.25
 
 
 def sample_mip(
