@@ -212,6 +212,7 @@ def _pycolmap_camera(lens: str, params: Sequence[float]) -> "pycolmap.Camera":  
         raise DataError(
             f"lens model {lens!r} takes {len(extra)} parameters, got {len(params)}", hint="Export the cameras again"
         )
-    values[list(camera.focal_length_idxs())], values[list(camera.principal_point_idxs())], values[extra] = 1, 0, params
-    camera.params = values
+    values[list(camera.focal_length_idxs())], values[list(camera.principal_point_idxs())] = 1, 0
+    values[extra] = np.asarray(params, np.float64)
+    camera.params = values.tolist()
     return camera

@@ -62,8 +62,8 @@ def enhance_scene(
         pixels = read_rgb(view.image, size=(view.camera.width, view.camera.height))
         image = write_rgb(folder / "images" / image_file_name(view), enhancer(pixels, (camera.width, camera.height)))
         stem = image_file_name(view) if file_format == "colmap" else view.name
-        mask = folder / "masks" / f"{stem}.png"
-        mask = place_mask(view.mask, mask, camera, view.camera) if view.mask else None
+        target = folder / "masks" / f"{stem}.png"
+        mask = place_mask(view.mask, target, camera, view.camera) if view.mask else None
         depth_camera = view.depth_camera or (view.camera if view.depth else None)
         views.append(replace(view, camera=camera, image=image, mask=mask, depth_camera=depth_camera))
     result = scene.with_views(tuple(views), f"photographs enhanced, scale {scale:g}")
