@@ -43,7 +43,8 @@ class VggFeatures(nn.Module):
             raise UsageError(f"VGG layer {unknown[0]!r} does not exist", hint=f"Choices: {', '.join(names.values())}")
         self.layers = tuple(layers)
         depth = 1 + max(index for index, name in names.items() if name in layers)
-        self.network = nn.Sequential(*modules[:depth]).requires_grad_(False).to(memory_format=torch.channels_last)
+        self.network = nn.Sequential(*modules[:depth]).requires_grad_(False)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._names = names
         self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(_STD)[:, None, None], persistent=False)

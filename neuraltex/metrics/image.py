@@ -115,10 +115,10 @@ def score_view(
 
 @torch.no_grad()
 def _perceptual_distances(lpips: Lpips, images: list[Image], reference: Image, mask: Mask, factor: int) -> list[float]:
-    weights = _reduce(mask.astype(np.float32), factor)
-    pred = np.stack([_reduce(image, factor) for image in images])
-    device = lpips.head0.device
-    pred, target, weights = (torch.from_numpy(item).to(device) for item in (pred, _reduce(reference, factor), weights))
+    device = next(lpips.parameters()).device
+    arrays = (np.stack([_reduce(image, factor) for image in images]), _reduce(reference, factor))
+    pred, target = (torch.from_numpy(array).to(device) for array in arrays)
+    weights = torch.from_numpy(_reduce(mask.astype(np.float32), factor)).to(device)
     return [float(value) for value in lpips(pred, target, weights)]
 
 

@@ -53,7 +53,7 @@ def _run(work: Callable[[int], None], threads: int) -> None:
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _cell(coordinate: float, size: int) -> tuple[int, int, float]:
+def _cell(coordinate, size):  # type: ignore[no-untyped-def]
     """Return the two texels around a texel coordinate, clamped to the border, and the weight of the second."""
     limit = np.float32(size - 1)
     if not coordinate > 0:  # also catches NaN, which must not become an index

@@ -75,5 +75,5 @@ class NeuralTexture(nn.Module):
         return features[..., :3] + self.decoder(features)
 
     def _reset_residual(self) -> None:
-        nn.init.zeros_(self.decoder[-1].weight)
-        nn.init.zeros_(self.decoder[-1].bias)
+        for parameter in self.decoder[-1].parameters():
+            nn.init.zeros_(parameter)
