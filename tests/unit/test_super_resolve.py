@@ -1,8 +1,12 @@
 """Enhancing photographs: cameras follow, tiles leave no trace, weights are only weights; choosing frames."""
 
 import io
+import os
 import pickle
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,3 +195,32 @@ def test_mesh_travels_with_the_scene(tmp_path):
     scene = replace(make_scene(tmp_path / "in"), mesh_path=write_triangle(tmp_path / "m.ply"))
     enhance.enhance_scene(scene, tmp_path / "out", scale=2, enhancer=enhance.lanczos_sharpen)
     assert nerfstudio.read(tmp_path / "out").mesh_path.read_bytes() == (tmp_path / "m.ply").read_bytes()
+
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "preprocessing"
+
+
+def run_script(name: str, *flags: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, SCRIPTS / f"{name}.py", *map(str, flags)]
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS.parent)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_scripts_from_photographs_to_a_selected_and_enlarged_scene(tmp_path):
+    nerfstudio.write(make_scene(tmp_path / "photos", count=4), tmp_path / "scene")
+    chosen = run_script("select_frames", "--input", tmp_path / "scene", "--output", tmp_path / "chosen")
+    assert (chosen.returncode, chosen.stdout.strip()) == (0, str(tmp_path / "chosen")), chosen.stderr
+    large = run_script("super_resolve", "--input", tmp_path / "chosen", "--output", tmp_path / "large", "--scale", 3)
+    assert large.returncode == 0, large.stderr
+    assert {view.camera.width for view in nerfstudio.read(tmp_path / "large").views} == {3 * SIZE[0]}
+    again = run_script("super_resolve", "--input", tmp_path / "photos", "--output", tmp_path / "large")
+    assert again.returncode == 1
+    assert "--overwrite" in again.stderr
+
+
+def test_fusion_script_without_depth_fails_with_a_hint(tmp_path):
+    nerfstudio.write(make_scene(tmp_path / "photos", count=1), tmp_path / "scene")
+    result = run_script("fuse_rgbd", "--data", tmp_path / "scene", "--output", tmp_path / "mesh.ply")
+    assert result.returncode == 1
+    assert "has a depth image" in result.stderr
+    assert not (tmp_path / "mesh.ply").exists()
