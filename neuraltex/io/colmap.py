@@ -36,13 +36,13 @@ def sniff(path: Path) -> str:
     return "no cameras and images (.bin or .txt) in sparse/0, sparse or the folder itself"
 
 
-def read(path: Path, *, mesh: Path | None = None, images: Path | None = None, downscale: int = 1) -> Scene:
+def read(path: Path, *, mesh: Path | None = None, image_dir: Path | None = None, downscale: int = 1) -> Scene:
     """Read a COLMAP model; binary files are preferred over text, as COLMAP does.
 
     Args:
         path: Workspace (``images/`` beside ``sparse/``) or the folder of the model itself.
         mesh: Mesh file; by default ``meshed-poisson.ply`` or the only mesh in the workspace.
-        images: Folder that image names are relative to; by default ``images/`` of the workspace.
+        image_dir: Folder that image names are relative to; by default ``images/`` of the workspace.
         downscale: Take the images from ``images_<downscale>/`` and scale the cameras to them.
 
     Raises:
@@ -62,7 +62,7 @@ def read(path: Path, *, mesh: Path | None = None, images: Path | None = None, do
     files = sorted(images_by_name)
     if not files:
         raise DataError(f"no image is registered in {model}", hint="Run COLMAP's mapper, or choose another model")
-    folder = images or _find_images(workspace, files[0], downscale)
+    folder = image_dir or _find_images(workspace, files[0], downscale)
     views = [
         _view(name, file, images_by_name[file], reconstruction, folder, rescale=downscale > 1)
         for name, file in zip(unique_names(files), files, strict=True)

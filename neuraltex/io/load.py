@@ -41,7 +41,7 @@ READERS = (
     Reader(
         "colmap",
         "cameras and images as .bin or .txt",
-        ("mesh", "images", "downscale"),
+        ("mesh", "image_dir", "downscale"),
     ),
     Reader("rgbd", "color images with a pose file each", ("mesh", "color_camera")),
     Reader(

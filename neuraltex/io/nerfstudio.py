@@ -2,8 +2,9 @@
 
 Convention:
     ``transform_matrix`` is ``world_from_cam`` with OpenGL camera axes; the reader turns them to OpenCV's. Principal
-    points follow COLMAP (first pixel center at 0.5). ``k1 k2 p1 p2 k3 k4 k5 k6`` are OpenCV's; ``OPENCV_FISHEYE`` has
-    ``k1..k4``. Depth is z-depth seen by the color camera, 16 bit in millimeters or ``depth_unit_scale_factor`` meters.
+    points come from COLMAP unchanged and nerfstudio casts rays at i + 0.5: the first pixel center is at 0.5, whatever
+    its documentation says. ``k1 k2 p1 p2 k3 k4 k5 k6`` are OpenCV's; ``OPENCV_FISHEYE`` has ``k1..k4``. Depth is
+    z-depth seen by the color camera, 16 bit in millimeters or in units of ``depth_unit_scale_factor`` meters.
 
     World frame: ``applied_transform`` (3x4) and ``applied_scale`` lead from the original reconstruction to the frame of
     the file. Poses are kept in the file's frame, where a mesh named by ``ply_file_path`` lies too. A mesh in the

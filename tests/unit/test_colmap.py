@@ -135,6 +135,12 @@ def test_other_models_are_named(tmp_path):
     assert "model 0 taken; 1 other(s) ignored: 1" in colmap.read(tmp_path).notes
 
 
+def test_images_may_lie_elsewhere(tmp_path):
+    make_scene(tmp_path / "far away", count=1)
+    write_text_model(tmp_path / "scene" / "sparse")
+    assert colmap.read(tmp_path / "scene", image_dir=tmp_path / "far away").views[0].image.is_file()
+
+
 def test_missing_images_name_the_first(tmp_path):
     write_text_model(tmp_path / "sparse")
     with pytest.raises(DataError, match=r"photo_000\.png was not found"):
