@@ -42,6 +42,7 @@ setup(
         "tqdm>=4.66",
         "safetensors>=0.4",
         "numba>=0.60",
+        "scipy>=1.11",
         "OpenEXR>=3.3",
         "jaxtyping>=0.2.30",
     ],

@@ -90,7 +90,7 @@ def resolve_device(name: str) -> Any:
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name, int(os.environ.get("LOCAL_RANK", "0")) if name == "cuda" else None)
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
 
 
 def cache_dir() -> str:

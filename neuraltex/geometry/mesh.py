@@ -32,7 +32,7 @@ class Mesh:
             raise ShapeError(f"faces have shape {self.faces.shape}, expected [F, 3]")
         if (self.uvs is None) != (self.uv_faces is None):
             raise ShapeError("uvs and uv_faces must be given together")
-        if self.uvs is not None:
+        if self.uvs is not None and self.uv_faces is not None:
             put(self, "uvs", np.ascontiguousarray(self.uvs, np.float64))
             put(self, "uv_faces", np.ascontiguousarray(self.uv_faces, np.int64))
             if self.uv_faces.shape != self.faces.shape:

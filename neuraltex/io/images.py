@@ -94,7 +94,7 @@ def _rgb8(image: "Image.Image") -> UInt8[np.ndarray, "H W 3"]:  # type: ignore[n
         peak = 65535.0 if largest > 255 or image.mode.startswith("I;16") else 255.0
         peak = 1.0 if image.mode == "F" and largest <= 1 else peak
         return np.repeat(np.round(values.clip(0, peak) * (255 / peak)).astype(np.uint8)[..., None], 3, axis=2)
-    return np.asarray(image.convert("RGB"))
+    return np.array(image.convert("RGB"))
 
 
 def read_texture(path: Path) -> UInt8[np.ndarray, "Ht Wt C"]:
@@ -105,7 +105,7 @@ def read_texture(path: Path) -> UInt8[np.ndarray, "Ht Wt C"]:
     """
     with _opened(path) as image:
         alpha = "A" in image.getbands() or "transparency" in image.info
-        return np.asarray(image.convert("RGBA")) if alpha else _rgb8(image)
+        return np.array(image.convert("RGBA")) if alpha else _rgb8(image)
 
 
 def write_rgb(path: Path, pixels: UInt8[np.ndarray, "H W C"], quality: int = 95) -> Path:

@@ -13,7 +13,7 @@ from neuraltex.stages.common import Common, Flag, Result
 
 REQUIRED = (
     "torch", "numpy", "kornia", "imageio", "pillow", "trimesh", "embreex", "xatlas", "tensorboard", "tyro", "pyyaml",
-    "tqdm", "safetensors", "numba", "OpenEXR", "jaxtyping",
+    "tqdm", "safetensors", "numba", "scipy", "OpenEXR", "jaxtyping",
 )  # fmt: skip
 OPTIONAL = {
     "pycolmap": ("colmap", "COLMAP scenes and rare lens models", "pip install 'neuraltex[colmap]'"),
