@@ -43,7 +43,7 @@ def chart_block(
 ) -> tuple[Float[np.ndarray, "U 2"], Int[np.ndarray, "F 4"]]:
     """Cut one block into charts and flatten them with xatlas.
 
-    Where a chart cannot be flattened, xatlas shatters it into crumbs; other costs then often need a tenth of the charts.
+    Where a chart cannot be flattened, xatlas shatters it into crumbs; other costs often need a tenth of the charts.
     So a block with suspiciously many is tried again and the fewest charts win.
 
     Args:
@@ -53,13 +53,11 @@ def chart_block(
     Returns:
         uvs in arbitrary units; per face its three uv indices and its chart, -1 where xatlas dropped the face.
     """
-    best = None
-    for costs in TRIALS:
-        trial = _run_xatlas(vertices, faces, costs)
-        if best is None or _num_pieces(trial[1]) < _num_pieces(best[1]):
-            best = trial
+    best = _run_xatlas(vertices, faces, TRIALS[0])
+    for costs in TRIALS[1:]:
         if _num_pieces(best[1]) * FACES_PER_CHART <= len(faces):
             break
+        best = min(best, _run_xatlas(vertices, faces, costs), key=lambda trial: _num_pieces(trial[1]))
     return best
 
 

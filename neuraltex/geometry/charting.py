@@ -99,6 +99,8 @@ class _Worker(threading.Thread):
         if remaining <= 0 or self.stopped.is_set():
             return None
         child = self.child = self.child or _spawn()
+        assert child.stdin is not None
+        assert child.stdout is not None
         alarm = threading.Timer(remaining, child.kill)
         alarm.start()
         try:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from numba import njit
 from scipy.spatial import ConvexHull, QhullError
 
+from neuraltex.core.errors import DataError
 from neuraltex.geometry.charts import Charts, signed_areas
 
 CELLS = 1024
@@ -39,6 +40,9 @@ def pack_charts(charts: Charts, texture_size: int, gutter: float) -> Charts:
 
     Returns:
         The same charts in [0, 1]^2.
+
+    Raises:
+        DataError: if there are too many charts for one texture.
     """
     if not charts.num_charts:
         return charts
@@ -93,7 +97,9 @@ def _search_scale(shapes: _Shapes, cells: int, margin: float) -> tuple[float, np
         wanted = scale * (factor * 0.995 if fits else min(factor, 0.98) * 0.995)
         scale = min(upper, wanted if best is None else max(wanted, best[0] * 1.01))
     if best is None:
-        raise RuntimeError("charts do not fit at any scale")
+        raise DataError(
+            f"{len(extent)} charts do not fit into one texture", hint="Give a larger texture size or remove loose faces"
+        )
     return best
 
 
@@ -253,7 +259,17 @@ def _runs(bitmap: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True)
-def _find(following, ending, runs, rows, columns, lowest, best_top, width, limit):
+def _find(
+    following: np.ndarray,
+    ending: np.ndarray,
+    runs: np.ndarray,
+    rows: int,
+    columns: int,
+    lowest: int,
+    best_top: int,
+    width: int,
+    limit: int,
+) -> tuple[int, int]:
     """Lowest, then leftmost free place whose top stays below ``best_top``; (-1, -1) if there is none."""
     for y in range(lowest, min(limit, best_top - 1) - rows + 1):
         x, passed, index = 0, 0, 0
@@ -272,7 +288,8 @@ def _find(following, ending, runs, rows, columns, lowest, best_top, width, limit
 
 
 @njit(cache=True)
-def _occupy(following, ending, bitmap, x, y, width):
+def _occupy(following: np.ndarray, ending: np.ndarray, bitmap: np.ndarray, x: int, y: int, width: int) -> None:
+    """Mark a chart as occupied and mend the jump tables of its rows."""
     for row in range(bitmap.shape[0]):
         near, far = following[y + row], ending[y + row]
         for column in range(bitmap.shape[1]):

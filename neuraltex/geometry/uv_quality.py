@@ -53,10 +53,9 @@ def measure_uv(mesh: Mesh, texture_size: int) -> UvQuality:
     flat, areas = np.abs(signed_areas(corners)), mesh.face_areas
     useful = (flat > 0) & (areas > 0)
     low, median, high = _weighted_percentiles(np.sqrt(flat[useful] / areas[useful]) * texture_size, areas[useful])
-    solid = mesh.uv_faces[mesh.face_areas > 0]
     return UvQuality(
         num_faces=mesh.num_faces,
-        charts=int(chart_components(solid, len(mesh.uvs)).max(initial=-1)) + 1,
+        charts=_num_charts(mesh),
         utilization=float(flat.sum()),
         texture_size=texture_size,
         density=median,
@@ -64,6 +63,13 @@ def measure_uv(mesh: Mesh, texture_size: int) -> UvQuality:
         density_p95=high,
         stretch=l2_stretch(mesh.corners[useful], corners[useful]),
     )
+
+
+def _num_charts(mesh: Mesh) -> int:
+    """Connected pieces of the layout; faces without area belong to none."""
+    if mesh.uvs is None or mesh.uv_faces is None:
+        return 0
+    return int(chart_components(mesh.uv_faces[mesh.face_areas > 0], len(mesh.uvs)).max(initial=-1)) + 1
 
 
 def l2_stretch(corners: Float[np.ndarray, "F 3 3"], uvs: Float[np.ndarray, "F 3 2"]) -> float:
