@@ -1,4 +1,4 @@
-"""A small exact scene for tests: lumps over a floor with a color in every point of space, photographed with supersampling."""
+"""A small exact scene for tests: lumps over a floor with a color in every point of space, and its photographs."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def lumps(rings: int = 16) -> Mesh:
         )
         corner = np.arange(theta.size).reshape(theta.shape) + sum(map(len, vertices))
         a, b, c, d = (grid.ravel() for grid in (corner[:-1, :-1], corner[1:, :-1], corner[1:, 1:], corner[:-1, 1:]))
-        vertices.append(points.reshape(-1, 3) + (x, y, z))
+        vertices.append(points.reshape(-1, 3) + np.array([x, y, z]))
         faces += [np.stack([a, b, c], 1), np.stack([a, c, d], 1)]
     first = sum(map(len, vertices))
     vertices.append(np.array([[-2.5, -2.5, 0], [2.5, -2.5, 0], [2.5, 2.5, 0], [-2.5, 2.5, 0]]))

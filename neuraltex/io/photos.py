@@ -73,4 +73,6 @@ def resample(pixels: UInt8[np.ndarray, "H W 3"], width: int, height: int) -> UIn
         return pixels
     shrink = width <= pixels.shape[1] and height <= pixels.shape[0]
     filter_ = Image.Resampling.BOX if shrink else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(pixels).resize((width, height), filter_))
+    planes = (Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(pixels, -1, 0))  # 8 bit rounds twice
+    resized = np.stack([np.asarray(plane.resize((width, height), filter_)) for plane in planes], -1)
+    return resized.round().clip(0, 255).astype(np.uint8)

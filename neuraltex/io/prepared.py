@@ -236,7 +236,7 @@ def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> Path:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         hint = "Run neuraltex prepare again with --overwrite"
