@@ -163,7 +163,7 @@ def read_uv_map(path: Path) -> UvMap:
     """Read what :func:`write_uv_map` wrote; an EXR without a third channel counts exact (0, 0) as background."""
     if path.suffix == ".exr":
         layers = images.read_exr(path)
-        mask = layers[..., 2] > 0.5 if layers.shape[2] > 2 else layers[..., :2].any(-1)
+        mask: np.ndarray = layers[..., 2] > 0.5 if layers.shape[2] > 2 else (layers[..., :2] != 0).any(axis=-1)
         return UvMap(np.where(mask[..., None], layers[..., :2], 0).astype(np.float32), mask)
     arrays = _read_npz(path)
     mask = _unpack(arrays)
@@ -219,7 +219,7 @@ def _view_to_json(root: Path, view: PreparedView) -> dict[str, Any]:
 
 def _view_from_json(root: Path, entry: dict[str, Any]) -> PreparedView:
     names = ("image", "uv", "confidence", "mask")
-    files = {name: None if entry[name] is None else root / entry[name] for name in names}
+    files: dict[str, Any] = {name: None if entry[name] is None else root / entry[name] for name in names}
     return PreparedView(entry["name"], entry["split"], camera_from_json(entry["camera"]), **files)
 
 
@@ -230,7 +230,7 @@ def _unpack(arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> Path:
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     return path
 
 

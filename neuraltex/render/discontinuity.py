@@ -56,7 +56,7 @@ def discontinuity_distance(fragments: Fragments, mesh: Mesh, camera: Camera) -> 
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _predict(vertices, face, x, y):
+def _predict(vertices: np.ndarray, face: np.ndarray, x: float, y: float) -> float:
     """Depth at which the ray (x, y, 1) meets the plane of a face; infinite if it does not."""
     a, b, c = vertices[face[0]], vertices[face[1]], vertices[face[2]]
     ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
@@ -67,7 +67,17 @@ def _predict(vertices, face, x, y):
 
 
 @njit(cache=True, nogil=True)
-def _mark_rows(begin, end, grid, face_idx, depth, vertices, faces, tolerance, edges):
+def _mark_rows(
+    begin: int,
+    end: int,
+    grid: np.ndarray,
+    face_idx: np.ndarray,
+    depth: np.ndarray,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    tolerance: float,
+    edges: np.ndarray,
+) -> None:
     height, width = face_idx.shape
     for i in range(begin, end):
         for j in range(width):
@@ -92,7 +102,7 @@ def _mark_rows(begin, end, grid, face_idx, depth, vertices, faces, tolerance, ed
 
 
 @njit(cache=True, nogil=True)
-def _column_distances(edges, limit, out):
+def _column_distances(edges: np.ndarray, limit: int, out: np.ndarray) -> None:
     height, width = edges.shape
     for j in range(width):
         out[0, j] = 0 if edges[0, j] else limit
@@ -105,7 +115,7 @@ def _column_distances(edges, limit, out):
 
 
 @njit(cache=True, nogil=True)
-def _row_envelopes(column, limit, out):
+def _row_envelopes(column: np.ndarray, limit: int, out: np.ndarray) -> None:
     """Lower envelope of the parabolas ``column[q]^2 + (x - q)^2`` of every row."""
     height, width = column.shape
     apex, start = np.empty(width, np.int64), np.empty(width + 1, np.float64)

@@ -61,7 +61,7 @@ def compose_sheet(
 def _creases(normals: np.ndarray) -> Bool[np.ndarray, "H W"]:
     """Mark pixels whose right or lower neighbor lies on a face turned by more than the crease angle."""
     marked = np.zeros(normals.shape[:2], bool)
-    exists = normals.any(-1)
+    exists = np.abs(normals).sum(-1) > 0
     everything, first, last = slice(None), slice(-1), slice(1, None)
     for before, after in (((everything, first), (everything, last)), ((first, everything), (last, everything))):
         turned = (normals[before] * normals[after]).sum(-1) < CREASE

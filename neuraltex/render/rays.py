@@ -24,7 +24,7 @@ def normalized_grid(camera: Camera) -> Float[np.ndarray, "H W 2"]:
 @lru_cache(maxsize=2)
 def _grid(
     width: int, height: int, fx: float, fy: float, cx: float, cy: float, skew: float, lens: str, distortion: tuple
-):
+) -> np.ndarray:
     camera = Camera(width, height, fx, fy, cx, cy, np.eye(4), skew, lens, distortion)
     grid = np.empty((height, width, 2))
     for begin in range(0, height, 256):  # bounds the temporaries of the lens inversion

@@ -154,10 +154,12 @@ def _find_mesh(config: Config, scene: Scene) -> Mesh:
     from neuraltex.io.fuse import fuse_scene
     from neuraltex.io.meshes import read_mesh
 
-    if config.mesh is not None or (scene.mesh is None and scene.mesh_path is not None):
-        return read_mesh(config.mesh or scene.mesh_path)
+    if config.mesh is not None:
+        return read_mesh(config.mesh)
     if scene.mesh is not None:
         return scene.mesh
+    if scene.mesh_path is not None:
+        return read_mesh(scene.mesh_path)
     if any(view.depth is not None for view in scene.views):
         logger.info("the scene has no mesh; fusing its depth images")
         return fuse_scene(scene)
