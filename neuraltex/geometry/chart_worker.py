@@ -7,7 +7,7 @@ Messages on the pipes are little-endian: two int64 counts, then the two arrays.
 import os
 import struct
 import sys
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,7 +19,7 @@ TRIALS: tuple[dict[str, float], ...] = ({}, {"max_cost": 4.0, "normal_deviation_
 """Charting costs to try, as changes of xatlas's defaults."""
 
 
-def write_message(stream: BinaryIO, values: np.ndarray, indices: np.ndarray) -> None:
+def write_message(stream: IO[bytes], values: np.ndarray, indices: np.ndarray) -> None:
     """Send float32 ``values`` and int32 ``indices``; both arrive as flat arrays."""
     stream.write(HEADER.pack(values.size, indices.size))
     stream.write(np.ascontiguousarray(values, "<f4").tobytes())
@@ -27,7 +27,7 @@ def write_message(stream: BinaryIO, values: np.ndarray, indices: np.ndarray) -> 
     stream.flush()
 
 
-def read_message(stream: BinaryIO) -> tuple[np.ndarray, np.ndarray]:
+def read_message(stream: IO[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """Receive what :func:`write_message` sent.
 
     Raises:
@@ -95,7 +95,7 @@ def serve() -> None:
         write_message(answers, *chart_block(vertices.reshape(-1, 3), faces.reshape(-1, 3)))
 
 
-def _read_exactly(stream: BinaryIO, count: int) -> bytes:
+def _read_exactly(stream: IO[bytes], count: int) -> bytes:
     data = stream.read(count)
     if len(data) != count:
         raise EOFError

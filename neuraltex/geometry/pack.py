@@ -190,7 +190,7 @@ def _pack(corners: np.ndarray, start: np.ndarray, width: int, limit: int, margin
         for turn in range(4):
             rows, columns = bitmap.shape
             small = rows < 64 and columns < 64
-            lowest = hint[rows, columns] if small else 0
+            lowest = int(hint[rows, columns]) if small else 0
             runs = _runs(bitmap)
             x, y = _find(following, ending, runs, rows, columns, lowest, best_top, width, limit)
             if x >= 0:
