@@ -108,4 +108,4 @@ def evenly(items: Sequence, count: int) -> list:
     """Pick ``count`` items evenly spread, the first and last among them; all if there are fewer."""
     if len(items) <= count:
         return list(items)
-    return [items[round(index * (len(items) - 1) / (count - 1))] for index in range(count)]
+    return [items[round(index * (len(items) - 1) / max(count - 1, 1))] for index in range(count)]

@@ -1,6 +1,8 @@
 """The page of the viewer (viser): what is shown, and what its controls do. The only module that imports viser."""
 
-from collections.abc import Sequence
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +19,8 @@ from neuraltex.stages.view_error import FULL_SCALE, error_texture
 
 MAX_FRUSTA = 150
 THUMBNAIL_SIDE, PHOTO_SIDE = 200, 640
+FRUSTUM_SHARE = 0.02
+"""Size of a camera, as a share of the mesh."""
 TRAIN_COLOR, TEST_COLOR = (15, 107, 98), (209, 89, 11)
 COLOR, ERROR = "Photo colors", "Error"
 
@@ -43,9 +47,9 @@ class ViewerPage:
         vertices = scene.mesh.vertices
         self._center = (vertices.min(0) + vertices.max(0)) / 2
         self._size = float(np.linalg.norm(np.ptp(vertices, axis=0)))
-        self.server = viser.ViserServer(
-            host=host, port=port, label=f"neuraltex: {scene.info.get('name', '')}", verbose=False
-        )
+        with _quiet():
+            label = f"neuraltex: {scene.info.get('name', '')}"
+            self.server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
         self.url = f"http://{'localhost' if host in ('0.0.0.0', '127.0.0.1') else host}:{self.server.get_port()}"
         self.meshes: dict[tuple[str, str], Any] = {}
         self.frusta: dict[str, Any] = {}
@@ -56,7 +60,8 @@ class ViewerPage:
 
     def stop(self) -> None:
         """Close the page."""
-        self.server.stop()
+        with _quiet():
+            self.server.stop()
 
     def _orient(self) -> None:
         """Up is where the photographers held it; the first camera is where a visitor starts."""
@@ -74,15 +79,15 @@ class ViewerPage:
         with gui.add_folder("Photographs"):
             self._view = gui.add_dropdown("Go to", names)
             steps = gui.add_button_group("Step", ["previous", "next"])
-            frusta = gui.add_checkbox("Show cameras", True)
+            self._cameras = gui.add_checkbox("Show cameras", True)
             scale = gui.add_slider("Camera size", 0.2, 5.0, 0.1, 1.0)
             self._photo = gui.add_image(np.zeros((3, 4, 3), np.uint8), label="Photograph")
         self._texture.on_update(lambda _: self._show())
         self._mode.on_update(lambda _: self._show())
         self._view.on_update(lambda event: self._go_to(event.client, self._find(self._view.value)))
         steps.on_click(lambda event: self._step(1 if event.target.value == "next" else -1))
-        frusta.on_update(lambda _: self._for_frusta("visible", frusta.value))
-        scale.on_update(lambda _: self._for_frusta("scale", self._size * 0.02 * scale.value))
+        self._cameras.on_update(lambda _: self._show_frusta())
+        scale.on_update(lambda _: self._scale_frusta(scale.value))
 
     def _add_cameras(self) -> None:
         """Frusta with thumbnails; held-out photographs in another color. A click goes there."""
@@ -92,7 +97,7 @@ class ViewerPage:
                 f"/cameras/{view.name}",
                 fov=_vertical_fov(view),
                 aspect=camera.width / camera.height,
-                scale=self._size * 0.02,
+                scale=self._size * FRUSTUM_SHARE,
                 color=TEST_COLOR if view.split == "test" else TRAIN_COLOR,
                 image=reduce_image(view.load_image(), THUMBNAIL_SIDE),
                 **self._pose(view),
@@ -148,6 +153,7 @@ class ViewerPage:
         """Look through a camera; without a client (a change made by a button), everybody does."""
         self._photo.image = reduce_image(view.load_image(), PHOTO_SIDE)
         self._photo.label = f"{view.name} ({'held out' if view.split == 'test' else 'fitted to'})"
+        self._show_frusta(except_for=view.name)
         pose = self._pose(view)
         for one in [client] if client is not None else self.server.get_clients().values():
             with one.atomic():
@@ -167,9 +173,21 @@ class ViewerPage:
     def _find(self, name: str) -> PreparedView:
         return next(view for view in self._scene.views if view.name == name)
 
-    def _for_frusta(self, attribute: str, value: Any) -> None:
+    def _show_frusta(self, except_for: str = "") -> None:
+        """Show the cameras, but not the one looked through: its thumbnail would hide everything."""
+        for name, frustum in self.frusta.items():
+            frustum.visible = self._cameras.value and name != except_for
+
+    def _scale_frusta(self, factor: float) -> None:
         for frustum in self.frusta.values():
-            setattr(frustum, attribute, value)
+            frustum.scale = self._size * FRUSTUM_SHARE * factor
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Viser greets on stdout, which is for results."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
 
 
 def _import_viser() -> Any:
