@@ -92,6 +92,18 @@ def test_inverted_poses_are_named_loudly(source: Path, tmp_path: Path, caplog) -
     assert "ALIGNMENT IS SUSPICIOUS" in caplog.text
 
 
+def test_half_pixel_is_named(source: Path, tmp_path: Path) -> None:
+    folder = copy(source, tmp_path / "s")
+    for index, camera in enumerate(orbit(COUNT)):
+        intrinsics = np.eye(4)
+        intrinsics[:3, :3] = camera.K
+        intrinsics[:2, 2] -= 0.5
+        np.savetxt(folder / "camera" / f"{index}.txt", np.concatenate([camera.world_from_cam, intrinsics]))
+    result = run(Config(data=folder, output_dir=tmp_path / "p", texture_size=256))
+    assert result.data["alignment"]["likely_mistake"].startswith("half pixel")
+    assert result.data["alignment"]["suspicious"]
+
+
 def test_mesh_elsewhere_has_no_overlap(source: Path, tmp_path: Path) -> None:
     mesh = lumps(8)
     far = write_mesh(tmp_path / "far.ply", replace(mesh, vertices=mesh.vertices + np.array([0, 0, 500.0])))
