@@ -48,9 +48,14 @@ def run(config: Config) -> Result:
     page = ViewerPage(runs, scene, host=config.host, port=config.port)
     logger.warning("look at %s (Ctrl-C ends)", page.url)
     try:
-        threading.Event().wait()
+        wait_for_interrupt()
     except KeyboardInterrupt:
         logger.info("stopped")
     finally:
         page.stop()
     return Result(config.run[0], {"url": page.url})
+
+
+def wait_for_interrupt() -> None:
+    """Sleep until Ctrl-C; the page is served by a thread of its own."""
+    threading.Event().wait()
