@@ -6,6 +6,9 @@ Without scripts, and on paper, the same pictures stand side by side; the script 
 import html
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from jaxtyping import UInt8
+
 from neuraltex.report.pictures import encode_within, jpeg_uri, mask_uri, reduce_mask
 from neuraltex.report.values import MAIN_METRICS, Comparison, Method, Pictures, format_value
 
@@ -28,7 +31,7 @@ def views_section(comparison: Comparison, budget: int, max_side: int = 1280) -> 
     return f"{_controls(comparison.methods)}{views}"
 
 
-def _layers(view: Pictures) -> dict[str, object]:
+def _layers(view: Pictures) -> dict[str, UInt8[np.ndarray, "H W 3"]]:
     return {PHOTO: view.photo, **{f"m:{name}": image for name, image in view.renders.items()}}
 
 
