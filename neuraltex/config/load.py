@@ -110,7 +110,9 @@ def _convert(hint: Any, value: Any, source: str) -> Any:
     if origin is typing.Literal:
         if value in arguments:
             return value
-        raise ConfigError(f"{value!r} is not a choice", source=source, hint=_suggest(str(value), [str(a) for a in arguments]))
+        raise ConfigError(
+            f"{value!r} is not a choice", source=source, hint=_suggest(str(value), [str(a) for a in arguments])
+        )
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_convert(arguments[0], item, source) for item in value)
     if hint is Path and isinstance(value, str):

@@ -200,9 +200,7 @@ def _pycolmap_camera(lens: str, params: Sequence[float]) -> "pycolmap.Camera":  
     try:
         import pycolmap
     except ImportError as error:
-        raise MissingDependency(
-            f"lens model {lens!r} needs pycolmap", hint="Run: pip install 'neuraltex[colmap]'"
-        ) from error
+        raise MissingDependency(f"lens model {lens!r} needs pycolmap", hint="Run: pip install pycolmap") from error
     name = lens.partition(":")[2]
     if name not in pycolmap.CameraModelId.__members__ or name in ("INVALID", "EQUIRECTANGULAR"):
         raise DataError(f"lens model {name!r} of COLMAP is not known", hint="Undistort the images with COLMAP first")

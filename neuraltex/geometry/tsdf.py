@@ -119,7 +119,7 @@ def import_open3d() -> Any:
     except ModuleNotFoundError as error:
         raise MissingDependency(
             f"depth fusion needs Open3D ({error})",
-            hint="Run: pip install 'neuraltex[fusion]', or give a mesh with --mesh",
+            hint="Run: pip install open3d, or give a mesh with --mesh",
         ) from error
     except (ImportError, OSError) as error:
         known = (package for library, package in SYSTEM_PACKAGES.items() if library in str(error))

@@ -220,6 +220,6 @@ def _pycolmap() -> Any:
         import pycolmap
     except ImportError as error:
         raise MissingDependency(
-            "COLMAP models are read with pycolmap, which is not installed", hint="Run: pip install 'neuraltex[colmap]'"
+            "COLMAP models are read with pycolmap, which is not installed", hint="Run: pip install pycolmap"
         ) from error
     return pycolmap

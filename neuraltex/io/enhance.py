@@ -198,7 +198,7 @@ def import_spandrel() -> Any:
     except ImportError as error:
         raise MissingDependency(
             f"networks for super-resolution are loaded with spandrel ({error})",
-            hint="Run: pip install 'neuraltex[enhance]', or leave --weights out",
+            hint="Run: pip install spandrel, or leave --weights out",
         ) from error
     except RuntimeError as error:  # a torchvision built for another torch fails like this
         raise MissingDependency(

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import tyro
 
-
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """A switch without a ``--no-`` twin."""
 

@@ -16,11 +16,14 @@ REQUIRED = (
     "tqdm", "safetensors", "numba", "scipy", "OpenEXR", "jaxtyping",
 )  # fmt: skip
 OPTIONAL = {
-    "pycolmap": ("colmap", "COLMAP scenes and rare lens models", "pip install 'neuraltex[colmap]'"),
-    "viser": ("view", "neuraltex view", "pip install 'neuraltex[view]'"),
-    "open3d": ("fusion", "fusing RGB-D frames into a mesh", "pip install 'neuraltex[fusion]'"),
-    "spandrel": ("enhance", "learned super-resolution of photographs", "pip install 'neuraltex[enhance]'"),
-    "pytorch3d": ("", "rasterization on CUDA", "build it from source as its INSTALL.md says; it is not on PyPI"),
+    "pycolmap": ("COLMAP scenes and rare lens models", "pip install pycolmap"),
+    "viser": ("neuraltex view", "pip install viser"),
+    "open3d": ("fusing RGB-D frames into a mesh", "pip install open3d"),
+    "spandrel": (
+        "learned super-resolution of photographs",
+        "pip install spandrel (and the torchvision build that matches torch)",
+    ),
+    "pytorch3d": ("rasterization on CUDA", "build it from source as its INSTALL.md says; it is not on PyPI"),
 }
 MODULES = {"pillow": "PIL", "pyyaml": "yaml"}
 
@@ -54,7 +57,7 @@ def _probe(name: str) -> dict[str, str]:
     """Import a package for real: a wheel may be there and its system library not (open3d without libusb)."""
     try:
         importlib.import_module(MODULES.get(name, name))
-    except (ImportError, OSError) as error:
+    except Exception as error:  # A package that fails to import in any way is what we report
         return {"version": "", "error": str(error).splitlines()[0] if str(error) else type(error).__name__}
     try:
         version = importlib.metadata.version(name)
@@ -92,7 +95,7 @@ def _text(data: dict[str, Any]) -> str:
     lines += [f"CUDA: {cuda}; {data['threads']} CPU threads; weights are kept in {data['cache']}", "", "required"]
     lines += [_line(name, probe, "bash scripts/setup.sh") for name, probe in data["required"].items()]
     lines += ["", "optional"]
-    for name, (_, purpose, command) in OPTIONAL.items():
+    for name, (purpose, command) in OPTIONAL.items():
         probe = data["optional"][name]
         remedy = _system_library(probe["error"]) or command
         lines.append(_line(f"{name} ({purpose})", probe, remedy, missing="not there"))

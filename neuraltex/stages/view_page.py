@@ -195,7 +195,7 @@ def _import_viser() -> Any:
         import viser
         import viser.transforms
     except ImportError as error:
-        raise MissingDependency("the viewer needs viser", hint="Run: pip install 'neuraltex[view]'") from error
+        raise MissingDependency("the viewer needs viser", hint="Run: pip install viser") from error
     return viser
 
 

@@ -127,5 +127,5 @@ def test_refusals_name_the_fix(folders, monkeypatch):
         return original(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without_viser)
-    with pytest.raises(MissingDependency, match=r"pip install 'neuraltex\[view\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install viser"):
         view.run(view.Config(run=(folders[1],)))

@@ -156,7 +156,7 @@ def test_unknown_lens_is_an_error(lens, params):
 
 def test_lens_of_colmap_without_pycolmap_says_what_to_run(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pycolmap", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'neuraltex\[colmap\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install pycolmap"):
         lenses.distort("colmap:FOV", (0.5,), np.zeros((1, 2)))
 
 

@@ -204,7 +204,7 @@ def test_without_pycolmap_the_command_is_given(tmp_path, monkeypatch):
     write_text_model(tmp_path / "sparse")
     monkeypatch.setitem(__import__("sys").modules, "pycolmap", None)
     assert colmap.sniff(tmp_path) == ""
-    with pytest.raises(MissingDependency, match=r"pip install 'neuraltex\[colmap\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install pycolmap"):
         colmap.read(tmp_path)
 
 

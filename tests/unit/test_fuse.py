@@ -154,7 +154,7 @@ def fail_import(monkeypatch, error: Exception) -> None:
 @pytest.mark.parametrize(
     ("error", "command"),
     [
-        (ModuleNotFoundError("No module named 'open3d'"), r"pip install 'neuraltex\[fusion\]'"),
+        (ModuleNotFoundError("No module named 'open3d'"), r"pip install open3d"),
         (OSError("libusb-1.0.so.0: cannot open shared object file"), "apt-get install libusb-1.0-0"),
         (ImportError("libGL.so.1: cannot open shared object file"), "apt-get install libgl1"),
         (OSError("libodd.so.7: cannot open shared object file"), r"libodd\.so\.7.*Install that system library"),
