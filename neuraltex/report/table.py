@@ -65,17 +65,21 @@ def _verdict(methods: Sequence[Method], metric: Metric) -> str:
         return ""
     order = sorted(values, key=lambda name: values[name], reverse=metric.better == "high")
     unit = f"<small> {metric.unit}</small>" * bool(metric.unit)
-    note = (
-        f"{abs(values[order[0]] - values[order[1]]):.{metric.digits}f} {metric.unit} ahead of {order[1]}"
-        if order[1:]
-        else ""
-    )
+    note = _margin(values, order, metric)
     arrow = _ARROWS[metric.better][1]
     return (
         f'<div class="verdict"><div class="metric">{metric.label} <span>{arrow}</span></div>'
         f'<div class="value">{format_value(values[order[0]], metric)}{unit}</div>'
         f'<div class="winner">{html.escape(order[0])}</div><div class="margin">{html.escape(note)}</div></div>'
     )
+
+
+def _margin(values: dict[str, float], order: list[str], metric: Metric) -> str:
+    """How far the best is ahead of the next, in shown digits."""
+    if len(order) < 2:
+        return ""
+    lead = f"{abs(values[order[0]] - values[order[1]]):.{metric.digits}f}"
+    return f"{lead} {metric.unit} ahead of {order[1]}" if float(lead) else f"level with {order[1]}"
 
 
 def _head(metric: Metric) -> str:

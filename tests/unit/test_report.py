@@ -153,6 +153,7 @@ def test_the_table_shows_dashes_for_missing_scores_and_marks_the_best():
     assert "PSNR truth" in table
     assert "Memory" not in table
     assert "1.00 dB ahead of &lt;peer&gt;" in verdicts(comparison().methods)
+    assert "level with b" in verdicts([method("a", 20), method("b", 20)])
 
 
 def test_data_is_strict_json_even_with_infinite_scores():
