@@ -38,6 +38,10 @@ class ColorMatch:
         """Inverse of :meth:`to_photo`."""
         return (color - self.bias[view]) / self.gain[view]
 
+    def average(self, color: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3"]:
+        """Turn colors of the texture into those of the average photograph: the texture that fits :meth:`centered`."""
+        return color * self.gain.mean(0) + self.bias.mean(0)
+
     def centered(self) -> "ColorMatch":
         """Fix the gauge: the average photograph sees the texture as it is (mean gain 1, mean bias 0)."""
         scale, shift = self.gain.mean(0), self.bias.mean(0)
@@ -48,7 +52,7 @@ class ColorMatch:
 def fit_colors(
     store: ViewStore, render: Callable[[Tile], Float[Tensor, "H W 3"]], model: Literal["none", "gain", "affine"]
 ) -> ColorMatch:
-    """Fit the match of every photograph to a rendering of the texture, with the gauge fixed."""
+    """Fit the match of every photograph to a rendering of the texture."""
     matches = ColorMatch.identity(len(store), store.device)
     if model == "none":
         return matches
@@ -61,14 +65,14 @@ def fit_colors(
             rendered = render(tile)[used]
         gain, bias = robust_affine(rendered, tile.image[used], tile.weight[used], with_bias=model == "affine")
         matches.gain[index], matches.bias[index] = gain, bias
-    return matches.centered()
+    return matches
 
 
 def robust_affine(
     x: Float[Tensor, "P 3"], y: Float[Tensor, "P 3"], weight: Float[Tensor, " P"], *, with_bias: bool
 ) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
     """Solve ``y = gain * x + bias`` per channel by weighted least squares, twice: pixels that fit badly count less."""
-    base, gain, bias = weight[:, None], None, None
+    base, gain, bias = weight[:, None], torch.ones_like(x[0]), torch.zeros_like(x[0])
     w = base.expand_as(x)
     for _ in range(3):
         total = w.sum(0)

@@ -35,15 +35,29 @@ def initial_texture(
         value = GREY if texture.init == "grey" else 0.0
         weights = _splat(store, size, lambda tile: (tile.image, tile.weight), "coverage")[1]
         return torch.full((size, size, 3), value, device=store.device), weights, matches
-    rounds = max(texture.init_rounds, 1)
+    mean, weights, matches = _robust_mean(store, size, texture, color)
+    if color.model == "none":
+        return mean, weights, matches
+    found = fit_colors(store, _look_up(mean), color.model)
+    return found.average(mean), weights, found.centered()
+
+
+def _robust_mean(
+    store: ViewStore, size: int, texture: TextureConfig, color: ColorConfig
+) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"], ColorMatch]:
+    rounds, matches = max(texture.init_rounds, 1), ColorMatch.identity(len(store), store.device)
     mean: Tensor | None = None
     for index in range(rounds):
         if mean is not None:
-            matches = fit_colors(store, lambda tile, mean=mean: sample_bilinear(mean, tile.uv), color.model)
+            matches = fit_colors(store, _look_up(mean), color.model).centered()
         contribution = partial(_contribution, matches=matches, mean=mean, outlier=texture.init_outlier)
         sums, weights = _splat(store, size, contribution, f"mean {index + 1}/{rounds}")
         mean = coarse_to_fine_mean(sums, weights)
     return mean, weights, matches
+
+
+def _look_up(mean: Tensor) -> Callable[[Tile], Tensor]:
+    return lambda tile: sample_bilinear(mean, tile.uv)
 
 
 def _contribution(

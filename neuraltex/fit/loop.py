@@ -1,45 +1,34 @@
 """The gradient fit: Adam on a texture seen through fixed uv maps."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from neuraltex.config.schema import FitConfig, LoopConfig, TextureConfig
+from neuraltex.config.schema import FitConfig, LoopConfig
 from neuraltex.core.errors import DivergenceError
 from neuraltex.core.runtime import is_main, logger, peak_memory_gb, progress
 from neuraltex.fit import checkpoint as ckpt
 from neuraltex.fit.base import Fitted
 from neuraltex.fit.data import Tile, ViewStore
 from neuraltex.fit.distributed import own_share, sum_over_processes, wait_for_all
-from neuraltex.fit.exposure import ColorMatch, fit_colors
+from neuraltex.fit.exposure import fit_colors
 from neuraltex.fit.guards import LossGuard, StopRequest, deferred_interrupt
 from neuraltex.fit.initialize import initial_texture
 from neuraltex.fit.monitor import Monitor, held_out_scores
 from neuraltex.fit.objective import Objective, build_objective
 from neuraltex.fit.sampler import Window, WindowSampler
 from neuraltex.fit.signature import run_signature
+from neuraltex.fit.state import State, build_optimizer, build_texture, learning_rate, restore_state
 from neuraltex.io.prepared import PreparedScene
 
 GROUP_PIXELS = 4_000_000
 """Pixels whose samples are in memory at once [px]; a full batch is worked off in groups of whole windows."""
 MIN_SEEN = 1e-3
 """Sum of pixel weights from which a texel counts as seen."""
-
-
-@dataclass
-class State:
-    """What changes while fitting."""
-
-    texture: nn.Module
-    optimizer: torch.optim.Optimizer
-    colors: ColorMatch
-    seen: Float[Tensor, "Ht Wt"]
-    step: int = 0
-    seconds: float = 0.0
 
 
 class GradientFit:
@@ -51,6 +40,8 @@ class GradientFit:
         folder: Run folder for checkpoints and TensorBoard; ``None`` keeps everything in memory.
         resume: Go on from the newest checkpoint in ``folder``.
     """
+
+    objective: Objective
 
     def __init__(
         self, config: FitConfig, device: torch.device | str = "cpu", folder: Path | None = None, *, resume: bool = False
@@ -119,7 +110,8 @@ class GradientFit:
         self.sampler = WindowSampler(self.store.sizes, config.loop.batch, config.loop.crop, config.seed)
         self.guard = LossGuard(config.loop.max_loss_growth)
         self._signature = run_signature(config, size, [view.name for view in self.store.views])
-        self.objective = self._build_objective() if config.loop.steps else None
+        if config.loop.steps:
+            self.objective = self._build_objective()
         resumed = ckpt.latest_checkpoint(self.folder / "ckpts") if self._resume and self.folder else None
         tensorboard = None if self.folder is None else self.folder / "tb"
         self.monitor = Monitor(tensorboard, resumed.history if resumed else ())
@@ -129,7 +121,7 @@ class GradientFit:
             texture.initialize_(image)
             self.state = State(texture, build_optimizer(texture, config.loop), colors, seen)
         else:
-            ckpt.check_signature(resumed.signature, self._signature, self.folder / "ckpts")
+            ckpt.check_signature(resumed.signature, self._signature, Path(self.folder or ".") / "ckpts")
             self.state = restore_state(texture, build_optimizer(texture, config.loop), resumed, self.device)
             logger.info("resuming after step %d", resumed.step)
 
@@ -147,7 +139,7 @@ class GradientFit:
         """Take one step; the state stays as it was if the numbers are bad."""
         state, config = self.state, self.config
         if config.color.every and step and step % config.color.every == 0:
-            state.colors = fit_colors(self.store, self.render, config.color.model)
+            state.colors = fit_colors(self.store, self.render, config.color.model).centered()
         lr = learning_rate(step, config.loop)
         for group in state.optimizer.param_groups:
             group["lr"] = lr
@@ -172,18 +164,15 @@ class GradientFit:
         state.optimizer.zero_grad(set_to_none=True)
         names = self.objective.data_names
         sums = torch.zeros(len(names) + 2, dtype=torch.float64)
-        for windows in _groups(own_share(self.sampler.windows(step))):
+        for windows in _groups(list(own_share(self.sampler.windows(step)))):
             sums[:-1] += self._accumulate([self.store.tile(window) for window in windows])
         sums[-1] = float(stop.requested)
-        parameters = [parameter for parameter in state.texture.parameters() if parameter.requires_grad]
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        sum_over_processes([*(parameter.grad for parameter in parameters), sums])
+        gradients = [_gradient_of(parameter) for parameter in state.texture.parameters()]
+        sum_over_processes([*gradients, sums])
         stop.requested = bool(sums[-1] > 0)
         weight = max(float(sums[-2]), 1e-12)
-        for parameter in parameters:
-            parameter.grad.div_(weight)
+        for gradient in gradients:
+            gradient.div_(weight)
         terms = {name: float(value) / weight for name, value in zip(names, sums, strict=False)}
         extra = self.objective.texture_terms(state.texture)
         if extra:
@@ -230,49 +219,11 @@ class GradientFit:
             self.monitor.picture(done, "texture", self.state.texture.bake())
 
 
-def build_texture(config: TextureConfig, size: int) -> nn.Module:
-    """Make the texture of a kind; imports only that kind."""
-    match config.kind:
-        case "plain":
-            from neuraltex.texture.plain import PlainTexture  # noqa: PLC0415
-
-            return PlainTexture(size)
-        case "pyramid":
-            from neuraltex.texture.pyramid import PyramidTexture  # noqa: PLC0415
-
-            return PyramidTexture(size, config.levels)
-        case "neural":
-            from neuraltex.texture.neural import NeuralTexture  # noqa: PLC0415
-
-            return NeuralTexture(size, config.features)
-
-
-def build_optimizer(texture: nn.Module, loop: LoopConfig) -> torch.optim.Optimizer:
-    """Adam in its fused form: a texture has millions of parameters, and one pass over them is enough."""
-    return torch.optim.Adam(texture.parameters(), lr=loop.lr, betas=(loop.beta1, loop.beta2), fused=True)
-
-
-def restore_state(
-    texture: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: ckpt.Checkpoint, device: torch.device
-) -> State:
-    """Put a checkpoint into fresh objects."""
-    texture.load_state_dict(checkpoint.model)
-    optimizer.load_state_dict(checkpoint.optimizer)
-    colors = ColorMatch(**{name: value.to(device) for name, value in checkpoint.colors.items()})
-    return State(texture, optimizer, colors, checkpoint.seen.to(device), checkpoint.step, checkpoint.seconds)
-
-
-def learning_rate(step: int, loop: LoopConfig) -> float:
-    """Return the learning rate of a step (from 0): linear warm-up, constant, then decay over the last steps."""
-    rate = loop.lr * min(1.0, (step + 1) / max(loop.warmup_steps, 1))
-    progress_left = min(1.0, (loop.steps - step) / (loop.decay_steps + 1))
-    match loop.decay:
-        case "linear":
-            return rate * progress_left
-        case "cosine":
-            return rate * 0.5 * (1 - float(torch.cos(torch.tensor(torch.pi * progress_left))))
-        case _:
-            return rate
+def _gradient_of(parameter: Tensor) -> Tensor:
+    """Return the gradient of a parameter; zeros if this process saw no window."""
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
 
 
 def _groups(windows: list[Window]) -> list[list[Window]]:

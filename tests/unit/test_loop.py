@@ -24,8 +24,9 @@ from neuraltex.fit.exposure import ColorMatch, robust_affine
 from neuraltex.fit.finish import FILLED, GUTTER, SEEN, finish_texture
 from neuraltex.fit.guards import LossGuard
 from neuraltex.fit.initialize import coarse_to_fine_mean, initial_texture
-from neuraltex.fit.loop import GradientFit, learning_rate
+from neuraltex.fit.loop import GradientFit
 from neuraltex.fit.sampler import WindowSampler
+from neuraltex.fit.state import learning_rate
 from neuraltex.io.prepared import Confidence, PreparedScene
 
 
