@@ -1,7 +1,9 @@
 """Fixtures shared by all tiers."""
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 from types import ModuleType
@@ -52,3 +54,13 @@ def real_lpips(test_data: Path):
 
     vgg = load_vgg_weights(path=test_data / "weights" / "vgg16_features_torchvision.pth")
     return Lpips(vgg, load_lpips_heads(test_data / "weights" / "vgg16_lpips_lin_v0.1.pth"))
+
+
+@pytest.fixture(autouse=True)
+def _plain_logging() -> Iterator[None]:
+    """Undo what a verb run within a test did to the logger, so that caplog sees later messages."""
+    yield
+    logger = logging.getLogger("neuraltex")
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(logging.NOTSET)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = {"DEMO_FLAGS": "--tiny", "TEX_DIM": "256", "PRESETS": "fast", "N_ITER": "4", "N_ITER_LR_DECAY": "2"}
+QUICK = {"DEMO_FLAGS": "--tiny", "TEX_DIM": "256", "PRESETS": "quality", "N_ITER": "4", "N_ITER_LR_DECAY": "2"}
 
 
 def run(script: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
@@ -37,14 +37,14 @@ def test_without_arguments_the_demo_scene_ends_in_a_report(finished):
 
 def test_the_texture_and_the_viewer_file_are_there(finished):
     folder, _ = finished
-    assert len(list(folder.glob("out/demo/*/fast/texture.png"))) == 1
-    assert len(list(folder.glob("out/demo/*/fast/textured.glb"))) == 1
+    assert len(list(folder.glob("out/demo/*/quality/texture.png"))) == 1
+    assert len(list(folder.glob("out/demo/*/quality/textured.glb"))) == 1
 
 
 def test_overrides_reach_the_run(finished):
     import yaml
 
-    config = yaml.safe_load(next(finished[0].glob("out/demo/*/fast/config.yaml")).read_text())
+    config = yaml.safe_load(next(finished[0].glob("out/demo/*/quality/config.yaml")).read_text())
     text = str(config)
     assert "'steps': 6" in text
     assert "'decay_steps': 2" in text
