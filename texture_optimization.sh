@@ -72,7 +72,7 @@ fi
 [ -z "$SAVE_FREQ" ] || overrides+=(--loop.checkpoint-every "$SAVE_FREQ")
 [ -z "$LAMBDA_L1" ] || overrides+=(--loss.l1 "$LAMBDA_L1")
 [ -z "$LAMBDA_L1_DIFF" ] || overrides+=(--loss.gradient "$LAMBDA_L1_DIFF")
-[ -z "$LAMBDA_VGG" ] || overrides+=(--loss.vgg-content "$LAMBDA_VGG")
+[ -z "$LAMBDA_VGG" ] || overrides+=(--loss.vgg-content "$LAMBDA_VGG" --loss.vgg-style "$LAMBDA_VGG")
 [ -z "$LAMBDA_REG_TEX" ] || overrides+=(--loss.energy "$LAMBDA_REG_TEX")
 
 runs=()

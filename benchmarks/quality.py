@@ -88,7 +88,7 @@ def timed(*arguments: str) -> dict[str, Any]:
         "try: main(sys.argv[1:])\n"
         "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
     )
-    result = subprocess.run([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True, check=False)
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - start
     if result.returncode:
         raise SystemExit(f"neuraltex {' '.join(arguments)} failed:\n{result.stderr[-4000:]}")

@@ -85,6 +85,8 @@ class LossConfig:
     """Layers of --loss.vgg-content."""
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
     """Layers of --loss.vgg-style."""
+    vgg_normalize: bool = True
+    """Normalize the colors that VGG sees as in its training; NeuralTexGen did not."""
     style_image: Path | None = None
     """Image whose style to take; without it every photograph is its own."""
     perceptual_crop: int = 0

@@ -47,12 +47,14 @@ def _robust_mean(
 ) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"], ColorMatch]:
     rounds, matches = max(texture.init_rounds, 1), ColorMatch.identity(len(store), store.device)
     mean: Tensor | None = None
+    weights = torch.zeros(size, size, device=store.device)
     for index in range(rounds):
         if mean is not None:
             matches = fit_colors(store, _look_up(mean), color.model).centered()
         contribution = partial(_contribution, matches=matches, mean=mean, outlier=texture.init_outlier)
         sums, weights = _splat(store, size, contribution, f"mean {index + 1}/{rounds}")
         mean = coarse_to_fine_mean(sums, weights)
+    assert mean is not None
     return mean, weights, matches
 
 

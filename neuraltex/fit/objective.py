@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from neuraltex.config.schema import LossConfig
 from neuraltex.core.errors import ConfigError
@@ -14,6 +14,7 @@ from neuraltex.io.weights import load_lpips_heads, load_vgg_weights
 from neuraltex.losses import photometric, regularizers
 from neuraltex.losses.lpips import Lpips
 from neuraltex.losses.perceptual import VggFeatures, content_loss, show_outside, style_loss
+from neuraltex.texture.base import Texture
 
 DATA_TERMS = ("l1", "l2", "charbonnier", "gradient", "vgg_content", "vgg_style", "lpips")
 """Terms that compare a render with a photograph; the others concern the texture alone."""
@@ -60,7 +61,7 @@ class Objective:
             terms |= self._perceptual_terms(render, tile)
         return terms
 
-    def texture_terms(self, texture: nn.Module) -> dict[str, Tensor]:
+    def texture_terms(self, texture: Texture) -> dict[str, Tensor]:
         """Return the unweighted terms that concern the texture alone."""
         terms = {}
         if self.config.tv:
@@ -80,6 +81,7 @@ class Objective:
         pred = show_outside(render[area][None], target, mask)
         with torch.autocast(render.device.type, torch.bfloat16, enabled=self._amp):
             if self.config.lpips:
+                assert self._lpips is not None
                 terms["lpips"] = self._lpips(pred, target, mask).mean()
             if self.config.vgg_content or self.config.vgg_style:
                 terms |= self._vgg_terms(pred, target, mask)
@@ -87,6 +89,7 @@ class Objective:
 
     def _vgg_terms(self, pred: Tensor, target: Tensor, mask: Tensor) -> dict[str, Tensor]:
         config, terms = self.config, {}
+        assert self._vgg is not None
         ours = dict(self._vgg.walk(pred))
         with torch.no_grad():
             theirs = dict(self._vgg.walk(target))
@@ -120,7 +123,8 @@ def build_objective(
     vgg = lpips = style = None
     layers = config.content_layers * bool(config.vgg_content) + config.style_layers * bool(config.vgg_style)
     if layers:
-        vgg = VggFeatures(load_vgg_weights(config.vgg, vgg_weights), tuple(dict.fromkeys(layers))).to(device)
+        state = load_vgg_weights(config.vgg, vgg_weights)
+        vgg = VggFeatures(state, tuple(dict.fromkeys(layers)), normalize=config.vgg_normalize).to(device)
     if config.lpips:
         state = load_vgg_weights("vgg16", vgg_weights if config.vgg == "vgg16" else None)
         lpips = Lpips(state, load_lpips_heads(lpips_weights)).to(device)

@@ -56,9 +56,10 @@ class WindowSampler:
         generator = np.random.default_rng((self._seed, epoch))
         shifts = generator.random((len(self._sizes), 2)) - 0.5
         order = generator.permutation(len(self._cells))
-        return [self._window(*self._cells[i], shifts[self._cells[i][0]]) for i in order]
+        return [self._window(self._cells[i], shifts[self._cells[i][0]]) for i in order]
 
-    def _window(self, view: int, row: int, column: int, shift: np.ndarray) -> Window:
+    def _window(self, cell: tuple[int, int, int], shift: np.ndarray) -> Window:
+        view, row, column = cell
         height, width = self._sizes[view]
         top, tall = _place(height, self._crop, row, shift[0])
         left, wide = _place(width, self._crop, column, shift[1])

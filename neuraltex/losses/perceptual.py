@@ -24,13 +24,16 @@ class VggFeatures(nn.Module):
     Args:
         state: Weights under torchvision's names, ``features.0.weight`` and on; other keys are ignored.
         layers: Names ``relu<block>_<index>`` counted from 1, e.g. ``relu2_2``, in any order.
+        normalize: Subtract the mean and divide by the deviation of ImageNet first, as the network was trained.
 
     Raises:
         DataError: if the weights are neither VGG16's nor VGG19's.
         UsageError: if a layer does not exist in that network.
     """
 
-    def __init__(self, state: Mapping[str, Tensor], layers: Sequence[str] = ("relu2_2",)) -> None:
+    def __init__(
+        self, state: Mapping[str, Tensor], layers: Sequence[str] = ("relu2_2",), *, normalize: bool = True
+    ) -> None:
         super().__init__()
         blocks = _CONVOLUTIONS.get(sum(key.startswith("features.") and key.endswith(".weight") for key in state))
         if blocks is None:
@@ -46,8 +49,9 @@ class VggFeatures(nn.Module):
         self.network = nn.Sequential(*modules[:depth]).requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._names = names
-        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(_STD)[:, None, None], persistent=False)
+        mean, std = (_MEAN, _STD) if normalize else ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
 
     def forward(self, images: Float[Tensor, "B H W 3"]) -> list[Float[Tensor, "B _ _ _"]]:
         """Return the activations [B, C, h, w] of images in [0, 1], in the order of ``layers``."""

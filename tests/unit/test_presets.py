@@ -24,7 +24,8 @@ def test_neural_texgen_has_the_numbers_of_the_original() -> None:
     assert (config.loop.steps, config.loop.decay_steps, config.loop.decay) == (60, 40, "linear")
     assert (config.loop.batch, config.loop.crop) == (0, 0)
     assert (config.texture.kind, config.texture.size, config.texture.levels) == ("pyramid", 2048, 4)
-    assert config.loss.tv == config.loss.lpips == config.loss.vgg_style == 0
+    assert (config.loss.vgg_style, config.loss.vgg_normalize, config.loss.content_layers) == (10, False, ("relu2_2",))
+    assert config.loss.tv == config.loss.lpips == 0
 
 
 def test_preset_with_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
