@@ -176,7 +176,7 @@ def _renderers(textured: TexturedMesh, exact: dict[str, Camera], options: DemoOp
 
 
 def _distractor(camera: Camera, generator: np.random.Generator) -> TexturedMesh:
-    """A bright ball on the floor somewhere in the middle of the view."""
+    """A bright ball that hovers somewhere in the middle of the view."""
     across, ahead = generator.uniform(-0.25, 0.25), generator.uniform(0.9, 1.4)
     at = camera.center + camera.world_from_cam[:3, :3] @ np.array([across * ahead, 0.1 * ahead, ahead])
     patch = replace(ball(0.12, things.ball_panels, 32), name="distractor")
