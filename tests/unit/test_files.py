@@ -1,5 +1,6 @@
 """Nothing is half written, and the reason for a failed write is told."""
 
+import errno
 import json
 import os
 
@@ -61,6 +62,31 @@ def test_full_disk_is_named(tmp_path):
         with open(full, "w") as file:
             file.write("x" * 10)
             file.flush()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "not writable"),
+        (errno.ENOSPC, "disk is full"),
+        (errno.EDQUOT, "quota"),
+    ],
+)
+def test_what_the_system_refuses_is_said_and_the_old_file_kept(tmp_path, code, reason):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(OutputError, match=f"a.txt: .*{reason}.*--output-dir"), atomic_path(path):
+        raise OSError(code, os.strerror(code))
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_read_only_folder_is_refused_before_any_work():
+    if not os.path.isdir("/sys/kernel"):
+        pytest.skip("this system has no /sys, where nobody may make a folder")
+    with pytest.raises(OutputError, match="cannot write /sys/kernel/neuraltex"):
+        claim_output_dir("/sys/kernel/neuraltex", overwrite=False)
 
 
 def test_unicode_json_round_trip(tmp_path):
