@@ -9,7 +9,7 @@ def unwrap_mesh(
     input: Path,
     output: Path,
     texture_size: int = 2048,
-    block_faces: int = 4000,
+    block_faces: int = 1500,
     time_budget: float = 600.0,
     gutter: float = 4.0,
     keep_uv: bool = False,

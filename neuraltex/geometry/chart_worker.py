@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 HEADER = struct.Struct("<qq")
-FACES_PER_CHART = 250
+FACES_PER_CHART = 100
 """Blocks with larger charts than this on average are good enough at the first trial."""
 TRIALS: tuple[dict[str, float], ...] = ({}, {"max_cost": 4.0, "normal_deviation_weight": 0.5}, {"max_cost": 4.0})
 """Charting costs to try, as changes of xatlas's defaults."""

@@ -1,5 +1,7 @@
 """Whether texture coordinates can carry a texture: overlaps, faces outside, flipped or without area."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,18 +76,22 @@ def overlapping_faces(corners: Float[np.ndarray, "F 3 2"], resolution: int) -> B
     """Faces that cover a cell center another face covers: row 0 those that came first, row 1 those drawn upon them."""
     owner = np.full((resolution, resolution), -1, np.int32)
     found = np.zeros((2, len(corners)), np.bool_)
-    _draw(np.ascontiguousarray(corners, np.float64) * resolution, owner, found)
+    scaled = np.ascontiguousarray(corners, np.float64) * resolution
+    bands = np.linspace(0, resolution, (os.cpu_count() or 1) + 1).astype(int)
+    with ThreadPoolExecutor(len(bands) - 1) as pool:
+        list(pool.map(lambda first, end: _draw(scaled, owner, found, first, end), bands[:-1], bands[1:]))
     return found
 
 
 @njit(cache=True, nogil=True)
-def _draw(corners: np.ndarray, owner: np.ndarray, found: np.ndarray) -> None:
+def _draw(corners: np.ndarray, owner: np.ndarray, found: np.ndarray, first_row: int, end_row: int) -> None:
     for face in range(len(corners)):
         triangle = corners[face]
         if _area(triangle) == 0:
             continue
         left, right = _cells(triangle[:, 0].min(), triangle[:, 0].max(), owner.shape[1])
         low, high = _cells(triangle[:, 1].min(), triangle[:, 1].max(), owner.shape[0])
+        low, high = max(low, first_row), min(high, end_row)
         for row in range(low, high):
             for column in range(left, right):
                 if _covers(triangle, column + 0.5, row + 0.5):
