@@ -43,14 +43,13 @@ bash "$here/scripts/setup.sh"
 neuraltex=${VENV:-$here/.venv}/bin/neuraltex
 
 if [ -z "$SCENE" ] && [ -z "$SEQ" ] && [ -z "$MESH_FILENAME" ] && [ -z "$CAMERA_DIR" ]; then
-    SCENE=$OUTPUTS/demo/scene
+    SCENE=$OUTPUTS/scenes/demo
     [ -e "$SCENE/transforms.json" ] || "$neuraltex" demo --output-dir "$SCENE" --overwrite $DEMO_FLAGS >&2
 fi
 
 if [ -n "$SCENE" ]; then
     [ -e "$SCENE" ] || { echo "error: $SCENE does not exist. Pass --scene DIR with the folder of a scene." >&2; exit 1; }
     name=$(basename "$(cd "$SCENE" && pwd)")
-    [ "$name" = scene ] && name=$(basename "$(cd "$SCENE/.." && pwd)")
     flags=(--data "$SCENE")
 else
     SEQ=${SEQ:-scene}

@@ -39,7 +39,7 @@ for argument in "$@"; do
 done
 
 scene_name() {
-    local previous="" scene=${SCENE:-} name
+    local previous="" scene=${SCENE:-}
     for argument in "$@"; do
         [ "$previous" = --scene ] && scene=$argument
         case $argument in --scene=*) scene=${argument#*=} ;; esac
@@ -47,9 +47,7 @@ scene_name() {
     done
     if [ -z "$scene" ]; then echo "${TARGET_ACTOR:-${SEQ:-demo}}"; return; fi
     [ -d "$scene" ] || { echo "error: $scene is not a folder. Pass --scene DIR with the folder of a scene." >&2; return 1; }
-    name=$(basename "$(cd "$scene" && pwd)")
-    [ "$name" = scene ] && name=$(basename "$(cd "$scene/.." && pwd)")
-    echo "$name"
+    basename "$(cd "$scene" && pwd)"
 }
 
 [ -z "$GPUID" ] || export CUDA_VISIBLE_DEVICES=$GPUID

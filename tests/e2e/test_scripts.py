@@ -51,7 +51,7 @@ def test_overrides_reach_the_run(finished):
 
 
 def test_prepare_data_prints_the_prepared_folder(finished, tmp_path):
-    scene = finished[0] / "out" / "demo" / "scene"
+    scene = finished[0] / "out" / "scenes" / "demo"
     result = run("prepare_data.sh", "--scene", str(scene), "--test-every", "4", cwd=tmp_path, TEX_DIM="256")
     assert (Path(last_line(result)) / "scene.json").is_file()
 
