@@ -89,7 +89,7 @@ def run(config: Config) -> Result:
     with timed("read", seconds):
         scene, splits = _read_scene(config)
     with timed("mesh", seconds):
-        mesh = _find_mesh(config, scene)
+        mesh = _find_mesh(config, scene, splits)
     with timed("unwrap", seconds):
         mesh, layout = _parameterize(config, mesh)
     rasterizer = _make_rasterizer(config, mesh, scene)
@@ -144,7 +144,7 @@ def _read_scene(config: Config) -> tuple[Scene, dict[str, Split]]:
     return scene, splits
 
 
-def _find_mesh(config: Config, scene: Scene) -> Mesh:
+def _find_mesh(config: Config, scene: Scene, splits: dict[str, Split]) -> Mesh:
     """Take the mesh of the scene (or the one asked for, which the reader put there), or fuse one from depth images.
 
     Raises:
@@ -161,8 +161,9 @@ def _find_mesh(config: Config, scene: Scene) -> Mesh:
     if scene.mesh_path is not None:
         return read_mesh(scene.mesh_path)
     if any(view.depth is not None for view in scene.views):
-        logger.info("the scene has no mesh; fusing its depth images")
-        return fuse_scene(scene)
+        logger.info("the scene has no mesh; fusing the depth images of the views to fit")
+        train = tuple(view for view in scene.views if splits[view.name] == "train")  # Held-out views only score.
+        return fuse_scene(scene.with_views(train))
     raise DataError(f"{config.data} has no mesh and no depth images to make one", hint="Pass --mesh FILE")
 
 

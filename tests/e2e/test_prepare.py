@@ -175,3 +175,22 @@ def test_real_cameras_and_split_equal_the_evaluators(test_data: Path, bench_dir:
             np.testing.assert_allclose(camera.world_from_cam, entry["world_from_cam"], atol=1e-6)
             radial = [(entry["dist"] or {}).get(key, 0.0) for key in ("k1", "k2")]
             np.testing.assert_allclose((*camera.distortion, 0.0, 0.0)[:2], radial, atol=1e-9)
+
+
+def test_held_out_depth_never_shapes_the_fused_mesh(monkeypatch, tmp_path):
+    from neuraltex.geometry.scene import Scene, View, split_by_index
+    from neuraltex.io import fuse
+    from neuraltex.stages.prepare import _find_mesh
+
+    camera = orbit(1)[0]
+    views = tuple(View(str(i), camera, tmp_path / f"{i}.png", depth=tmp_path / f"{i}.depth.png") for i in range(9))
+    fused: list[str] = []
+
+    def record(scene: Scene) -> Mesh:
+        fused.extend(view.name for view in scene.views)
+        return lumps(8)
+
+    monkeypatch.setattr(fuse, "fuse_scene", record)
+    config = Config(data=tmp_path, output_dir=tmp_path / "out")
+    _find_mesh(config, Scene("room", "rgbd", views), split_by_index([view.name for view in views], 8))
+    assert fused == ["1", "2", "3", "4", "5", "6", "7"]
