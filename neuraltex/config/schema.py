@@ -23,8 +23,8 @@ class TextureConfig:
     """Channels of a neural texture."""
     mip: bool = False
     """Sample from a mip chain by the footprint of each pixel instead of bilinearly from the finest level."""
-    init: Literal["mean", "zeros", "grey"] = "mean"
-    """mean: confidence-weighted robust mean of the photographs; zeros: black; grey: 0.5."""
+    init: Literal["direct", "mean", "zeros", "grey"] = "mean"
+    """direct: solution of the normal equations; mean: robust mean of the photographs; zeros: black; grey: 0.5."""
     init_rounds: int = 3
     """Passes over the photographs for the mean; from the second on, colors are matched and outliers lose weight."""
     init_outlier: float = 0.1
@@ -45,14 +45,71 @@ class PixelConfig:
     """Ignore pixels closer than half of this to a depth discontinuity and fade in up to this distance [px]."""
     footprint_power: float = 0.0
     """Weight by this power of the texture resolution a pixel offers, relative to the median of all photographs."""
+    sharpness_power: float = 0.0
+    """Weight a photograph by this power of its sharpness relative to the others that see the same texels."""
+    saturation: bool = False
+    """Give over-exposed and black pixels (a channel above 250 or all below 3 of 255) next to no weight."""
+    depth_tolerance: float = 0.0
+    """Ignore pixels whose sensor depth differs by more than this share of the depth from the mesh; 0 does not look."""
+    mask_erosion: int = 2
+    """Erode user masks by so many pixels: their borders are rarely exact [px]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectConfig:
+    """The texture as the solution of normal equations, accumulated photograph by photograph."""
+
+    passes: int = 3
+    """Passes over the photographs; from the second on, pixels are weighted by how well they fit."""
+    penalty: Literal["l2", "l1", "huber", "cauchy", "geman_mcclure"] = "cauchy"
+    """Penalty of a pixel's difference, minimized by iteratively re-weighted least squares."""
+    scale: float = 0.1
+    """Difference at which Huber turns linear, or half (cauchy) or three quarters (geman_mcclure) of the weight is lost
+    [color in 0 to 1]."""
+    mip: bool = True
+    """Let each pixel constrain the level of the mip chain that its footprint covers, not the finest texels."""
+    smoothness: float = 0.01
+    """Weight of the smoothness within charts, in pixels of full confidence per texel; it also fills holes."""
+    seam: float = 1.0
+    """Weight of the agreement of both sides of a cut edge, in pixels of full confidence per texel of its length."""
+    tolerance: float = 1e-3
+    """Relative residual at which the solver stops."""
+    max_iterations: int = 25
+    """Limit of its iterations."""
+    save_equations: bool = False
+    """Keep the equations in the run folder, so that photographs can be added later."""
+    extend: Path | None = None
+    """Run folder with saved equations to add this scene's new photographs to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateConfig:
+    """Cameras refined on the photographs and the texture in turns."""
+
+    cameras: bool = False
+    """Refine the pose of every photograph."""
+    intrinsics: bool = False
+    """Refine focal length, principal point and radial distortion, shared by photographs of one camera."""
+    rig: bool = False
+    """Refine one offset shared by all photographs: the color camera relative to the camera of the poses."""
+    flow: int = 0
+    """Warp every photograph by a smooth grid of this spacing for what rigid motion cannot explain [px]; 0: do not."""
+    rounds: int = 6
+    """Rounds of texture fit and camera steps, from coarse to fine images."""
+    coarsest: int = 8
+    """Factor by which the images of the first round are reduced; halves from round to round."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColorConfig:
     """Differences of exposure and white balance between the photographs."""
 
-    model: Literal["none", "gain", "affine"] = "none"
-    """Match the texture to each photograph by nothing, a gain, or a gain and a bias per channel, in closed form."""
+    model: Literal["none", "gain", "affine", "gamma"] = "none"
+    """Match the texture to each photograph by nothing, a gain, a gain and a bias, or a gain and a power per channel."""
+    vignette: bool = False
+    """Also fit a radial fall-off of brightness, shared by the photographs of one camera."""
+    reference: str = ""
+    """Photograph whose colors the texture takes; without it those of the geometric mean of all."""
     every: int = 50
     """Fit again after so many steps; 0 keeps what the initial mean found."""
 
@@ -123,6 +180,14 @@ class LoopConfig:
     """Steps between two lines of the history."""
     image_every: int = 0
     """Steps between two renders and textures in TensorBoard; 0 writes them at the end only."""
+    check_share: float = 0.0
+    """Share of the training pixels (whole blocks of 32x32) kept out of the fit to watch it; 0 keeps none out."""
+    check_every: int = 20
+    """Steps between two looks at these pixels; the best state is kept."""
+    check_patience: int = 3
+    """Stop after so many looks without an improvement."""
+    check_loss_db: float = 0.1
+    """A state whose color-fitted PSNR on these pixels lies further below the start's than this is never kept [dB]."""
     val_every: int = 0
     """Steps between two scores on held-out photographs (never used for fitting); 0 scores at the end only."""
     val_views: int = 4
@@ -142,10 +207,12 @@ class LoopConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
-    """Everything that decides the result of a gradient fit, apart from the scene."""
+    """Everything that decides the result of a fit, apart from the scene."""
 
     texture: TextureConfig = field(default_factory=TextureConfig)
     pixels: PixelConfig = field(default_factory=PixelConfig)
+    direct: DirectConfig = field(default_factory=DirectConfig)
+    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     color: ColorConfig = field(default_factory=ColorConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
