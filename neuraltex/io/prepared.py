@@ -28,6 +28,8 @@ from neuraltex.geometry.scene import Split
 from neuraltex.io import images
 
 VERSION = 1
+DEPTH_ERROR_STEP = 0.002
+"""Unit in which relative depth errors are stored in 8 bit; 255 stands for no measurement."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +48,14 @@ class Confidence:
         cosine: Cosine between surface normal and viewing ray, 0 grazing or no surface, 1 frontal; float32.
         footprint: Square root of the area of the pixel on the texture [texel], float32; 0 where no surface.
         distance: Distance to the nearest depth discontinuity or silhouette [px], float32, capped at 255.
+        depth_error: Absolute difference between the depth a sensor measured and that of the mesh, as a share of the
+            latter, float32, capped at 0.508; NaN where the sensor saw nothing. None for views without a depth image.
     """
 
     cosine: Float[np.ndarray, "H W"]
     footprint: Float[np.ndarray, "H W"]
     distance: Float[np.ndarray, "H W"]
+    depth_error: Float[np.ndarray, "H W"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,12 +147,15 @@ def camera_to_json(camera: Camera) -> dict[str, Any]:
     """Return a camera as plain JSON values; ``cam_from_world`` row by row."""
     names = ("width", "height", "fx", "fy", "cx", "cy", "skew", "lens")
     plain = {name: getattr(camera, name) for name in names}
-    return {**plain, "distortion": list(camera.distortion), "cam_from_world": camera.cam_from_world.tolist()}
+    warp = {} if camera.warp is None else {"warp": camera.warp.tolist()}
+    pose = camera.cam_from_world.tolist()
+    return {**plain, "distortion": list(camera.distortion), "cam_from_world": pose, **warp}
 
 
 def camera_from_json(content: dict[str, Any]) -> Camera:
     """Inverse of :func:`camera_to_json`."""
-    return Camera(**{**content, "cam_from_world": np.array(content["cam_from_world"])})
+    arrays = {name: np.array(content[name]) for name in ("cam_from_world", "warp") if name in content}
+    return Camera(**{**content, **arrays})
 
 
 def write_uv_map(path: Path, uv_map: UvMap) -> Path:
@@ -173,18 +181,19 @@ def read_uv_map(path: Path) -> UvMap:
 
 
 def write_confidence(path: Path, confidence: Confidence) -> Path:
-    """Write confidence compactly: cosine and distance in 8 bit, footprint in half precision."""
+    """Write confidence compactly: footprint in half precision, all else in 8 bit."""
     mask = confidence.footprint > 0
-    return _write_npz(
-        path,
-        {
-            "shape": np.array(mask.shape),
-            "mask": np.packbits(mask),
-            "cosine": np.round(confidence.cosine[mask].clip(0, 1) * 255).astype(np.uint8),
-            "footprint": confidence.footprint[mask].clip(6e-5, 6e4).astype(np.float16),
-            "distance": confidence.distance[mask].clip(0, 255).astype(np.uint8),
-        },
-    )
+    arrays = {
+        "shape": np.array(mask.shape),
+        "mask": np.packbits(mask),
+        "cosine": np.round(confidence.cosine[mask].clip(0, 1) * 255).astype(np.uint8),
+        "footprint": confidence.footprint[mask].clip(6e-5, 6e4).astype(np.float16),
+        "distance": confidence.distance[mask].clip(0, 255).astype(np.uint8),
+    }
+    if confidence.depth_error is not None:
+        steps = (confidence.depth_error[mask] / DEPTH_ERROR_STEP).clip(0, 254)
+        arrays["depth_error"] = np.nan_to_num(steps.round(), nan=255).astype(np.uint8)
+    return _write_npz(path, arrays)
 
 
 def read_confidence(path: Path) -> Confidence:
@@ -195,6 +204,10 @@ def read_confidence(path: Path) -> Confidence:
     for name, image in full.items():
         image[mask] = arrays[name]
     full["cosine"] /= 255
+    if "depth_error" in arrays:
+        steps = np.full(mask.shape, np.nan, np.float32)
+        steps[mask] = np.where(arrays["depth_error"] == 255, np.nan, arrays["depth_error"])
+        full["depth_error"] = steps * np.float32(DEPTH_ERROR_STEP)
     return Confidence(**full)
 
 

@@ -65,6 +65,18 @@ def test_confidence_comes_back_within_its_precision(tmp_path: Path) -> None:
     np.testing.assert_allclose(back.distance, np.floor(found["distance"]))
 
 
+def test_depth_errors_come_back_and_missing_ones_stay_missing(tmp_path: Path) -> None:
+    seen = np.ones((2, 3), np.float32)
+    error = np.array([[0.0, 0.0111, 0.4], [7.0, np.nan, 0.02]], np.float32)
+    back = prepared.read_confidence(
+        prepared.write_confidence(tmp_path / "a.npz", Confidence(seen, seen, seen, error))
+    ).depth_error
+    assert back is not None
+    np.testing.assert_allclose(back, [[0.0, 0.0111, 0.4], [0.508, np.nan, 0.02]], atol=0.0011)
+    plain = prepared.read_confidence(prepared.write_confidence(tmp_path / "b.npz", Confidence(seen, seen, seen)))
+    assert plain.depth_error is None
+
+
 def test_scene_comes_back(tmp_path: Path) -> None:
     scene = make_scene(tmp_path / "größe 1")
     back = prepared.read_prepared(scene.path)
