@@ -15,6 +15,10 @@ def normalized_grid(camera: Camera) -> Float[np.ndarray, "H W 2"]:
     (beyond the fold of a lens model) are NaN. The last two sets of intrinsics are kept, because inverting a lens costs
     more than casting the rays and most scenes have one camera.
     """
+    if camera.warp is not None:
+        grid = camera.directions()[..., :2]
+        grid.setflags(write=False)
+        return grid
     return _grid(
         *(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy),
         *(camera.skew, camera.lens, camera.distortion),

@@ -1,5 +1,7 @@
 """Cameras and lens models against pycolmap and against their own inverses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -186,3 +188,20 @@ def test_rotation_about_z_turns_x_to_y():
 def test_is_rigid_refuses(bad):
     assert is_rigid(np.eye(4))
     assert not is_rigid(bad)
+
+
+def test_a_warped_camera_projects_what_its_own_rays_hit():
+    """The warp displaces pixels before the lens; projecting a point on a pixel's ray gives that pixel back."""
+    warp = np.random.default_rng(0).normal(size=(5, 7, 2)) * 3
+    camera = Camera(640, 480, 500, 510, 320, 240, np.eye(4), lens="brown", distortion=(-0.1, 0.02, 0, 0), warp=warp)
+    pixels = np.random.default_rng(1).uniform([0, 0], [640, 480], (100, 2))
+    points = camera.directions(pixels) * 2.5
+    assert np.abs(camera.project(points)[0] - pixels).max() < 1e-3
+    unwarped = replace(camera, warp=None)
+    assert np.abs(unwarped.project(points)[0] - pixels - camera.displacement(pixels)).max() < 1e-6
+
+
+def test_the_warp_follows_the_size_of_the_photograph():
+    warp = np.full((2, 2, 2), (4.0, -2.0))
+    half = Camera(640, 480, 500, 510, 320, 240, np.eye(4), warp=warp).scaled(320, 120)
+    assert np.allclose(half.displacement(np.array([[7.0, 9.0]])), (2.0, -0.5))
