@@ -1,7 +1,8 @@
 """Photographs and uv maps in memory: compact, within a byte budget, cut into windows on demand."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,6 +125,37 @@ class ViewStore:
         while self._used > self._budget and len(self._cache) > 1:
             self._used -= self._cache.popitem(last=False)[1].nbytes
         return data
+
+    def stream(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, ViewData]]:
+        """Yield views one after the other with their index; a thread reads the next one meanwhile.
+
+        Whatever the budget, at most two views are in memory that the cache does not hold. Views enter the cache while
+        there is room and none leaves it: in repeated passes the least recently used view is the one needed next, so
+        evicting it would read everything again in every pass.
+
+        Args:
+            indices: Which views in which order; ``None`` takes all.
+        """
+        order = list(range(len(self)) if indices is None else indices)
+        with ThreadPoolExecutor(1, "read-views") as reader:
+            pending = reader.submit(self._peek, order[0]) if order else None
+            for place, index in enumerate(order):
+                assert pending is not None
+                data = pending.result()
+                following = order[place + 1 : place + 2]
+                pending = reader.submit(self._peek, following[0]) if following else None
+                self._keep_if_room(index, data)
+                yield index, data
+                del data  # else three would be in memory while the next one is read
+
+    def _peek(self, index: int) -> ViewData:
+        found = self._cache.get(index)
+        return load_view(self.views[index], self.config) if found is None else found
+
+    def _keep_if_room(self, index: int, data: ViewData) -> None:
+        if index not in self._cache and self._used + data.nbytes <= self._budget:
+            self._cache[index] = data
+            self._used += data.nbytes
 
     def tile(self, window: Window) -> Tile:
         """Cut a window out of a photograph."""
