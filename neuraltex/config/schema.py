@@ -98,6 +98,10 @@ class CalibrateConfig:
     """Rounds of texture fit and camera steps, from coarse to fine images."""
     coarsest: int = 8
     """Factor by which the images of the first round are reduced; halves from round to round."""
+    finest: int = 1
+    """Factor below which it does not fall."""
+    flow_rounds: int = 3
+    """Last rounds in which the grid is refined too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +140,10 @@ class LossConfig:
     """Total variation of the texture."""
     energy: float = 0.0
     """Energies of the levels of a pyramid: keeps what coarse levels can say out of the fine ones."""
+    anchor: float = 0.0
+    """Squared difference between the texture and the initial one: keeps what the start got right."""
+    anchor_level: int = 0
+    """Level of the mip chain at which --loss.anchor compares; above 0 it holds colors and leaves detail free."""
     vgg: Literal["vgg16", "vgg19"] = "vgg16"
     """Network of the VGG terms."""
     content_layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3")
@@ -148,6 +156,11 @@ class LossConfig:
     """Image whose style to take; without it every photograph is its own."""
     perceptual_crop: int = 0
     """Evaluate VGG and LPIPS on a crop of this size from the middle of each window [px]; 0 takes all of it."""
+    perceptual_reduce: int = 1
+    """Average blocks of so many pixels squared before VGG and LPIPS see a crop: the scale large photographs are judged
+    at, for a fraction of the time."""
+    perceptual_windows: int = 0
+    """Windows per step that VGG and LPIPS are evaluated on, their weight raised accordingly; 0 takes all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +186,7 @@ class LoopConfig:
     decay_steps: int = 100
     """Number of last steps over which the learning rate falls to 0."""
     amp: bool = True
-    """Evaluate perceptual terms in bfloat16 on CUDA; without effect on the CPU."""
+    """Evaluate perceptual terms in bfloat16 where the processor is made for it: CUDA, CPUs with AVX512-BF16 or AMX."""
     cache_gb: float = 6.0
     """Memory for photographs and uv maps; what does not fit is read again from disk [GB]."""
     log_every: int = 10

@@ -1,7 +1,7 @@
 """Photographs and uv maps in memory: compact, within a byte budget, cut into windows on demand."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,9 +12,16 @@ from torch import Tensor
 
 from neuraltex.config.schema import PixelConfig
 from neuraltex.core.errors import DataError
+from neuraltex.core.runtime import progress
+from neuraltex.fit import sharpness
+from neuraltex.fit.pixels import erode, weigh
 from neuraltex.fit.sampler import Window
 from neuraltex.io import images
-from neuraltex.io.prepared import Confidence, PreparedView
+from neuraltex.io.packed import read_packed
+from neuraltex.io.prepared import PreparedView
+
+FOOTPRINT_STRIDE = 97
+"""Every so many-th pixel tells the median footprint well enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +44,24 @@ class ViewData:
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A window of a photograph as tensors on the device of the fit."""
+    """A window of a photograph as tensors on the device of the fit.
+
+    Args:
+        view: Index of the photograph.
+        image: Its colors.
+        uv: Where its pixels lie on the texture.
+        weight: How far they are trusted; 0 = not used.
+        footprint: Square root of their area on the texture [texel].
+        radius2: Their squared distance from the principal point, 1 half a diagonal of the photograph away; ``None``
+            for windows of no camera.
+    """
 
     view: int
     image: Float[Tensor, "H W 3"]
     uv: Float[Tensor, "H W 2"]
     weight: Float[Tensor, "H W"]
     footprint: Float[Tensor, "H W"]
+    radius2: Float[Tensor, "H W"] | None = None
 
     @property
     def mask(self) -> Bool[Tensor, "H W"]:
@@ -51,42 +69,25 @@ class Tile:
         return self.weight > 0
 
 
-def pixel_weights(
-    confidence: Confidence, valid: Bool[np.ndarray, "H W"], config: PixelConfig
-) -> Float[np.ndarray, "H W"]:
-    """Turn confidence into one weight per pixel in [0, 1]; 0 where the pixel must not be used.
-
-    The margin keeps out colors of the surface in front: a pixel at a depth discontinuity is a mixture of two surfaces,
-    and an error of the camera moves it to the wrong one.
-    """
-    weight = np.where(valid & (confidence.cosine >= config.min_cosine), confidence.cosine, 0) ** config.cosine_power
-    weight = np.where(valid & (confidence.cosine >= config.min_cosine), weight, 0)
-    if config.margin > 0:
-        ramp = confidence.distance / config.margin
-        weight = weight * np.where(ramp < 0.5, 0, np.minimum(ramp, 1))
-    if config.footprint_power > 0:
-        finest = np.percentile(confidence.footprint[valid], 5) if valid.any() else 1.0
-        ratio = finest / np.maximum(confidence.footprint, finest)
-        weight = weight * ratio**config.footprint_power
-    return weight.astype(np.float32)
-
-
-def load_view(view: PreparedView, config: PixelConfig) -> ViewData:
+def load_view(view: PreparedView, config: PixelConfig, reference: float = 1.0) -> ViewData:
     """Read what a fit needs of a view.
+
+    Args:
+        view: View of a prepared scene.
+        config: Pixel weights.
+        reference: Median footprint of all photographs [texel].
 
     Raises:
         DataError: if a file is unreadable or sizes differ.
     """
-    uv_map, confidence = view.load_uv(), view.load_confidence()
-    valid = uv_map.mask if view.mask is None else uv_map.mask & images.read_mask(view.mask, uv_map.mask.shape)
-    image = view.load_image()
-    if image.shape[:2] != valid.shape:
+    packed, image = read_packed(view), view.load_image()
+    if image.shape[:2] != packed.shape:
         raise DataError(
-            f"{view.uv} is {valid.shape[1]}x{valid.shape[0]} but {view.image} is {image.shape[1]}x{image.shape[0]}",
+            f"{view.uv} is {packed.shape[1]}x{packed.shape[0]} but {view.image} is {image.shape[1]}x{image.shape[0]}",
             hint="Run neuraltex prepare again with --overwrite",
         )
-    weight = np.ceil(pixel_weights(confidence, valid, config) * 255).clip(0, 255).astype(np.uint8)
-    return ViewData(image, uv_map.uv, weight, confidence.footprint.astype(np.float16))
+    allowed = None if view.mask is None else erode(images.read_mask(view.mask, packed.shape), config.mask_erosion)
+    return ViewData(image, *weigh(packed, image, allowed, config, reference))
 
 
 class ViewStore:
@@ -97,14 +98,22 @@ class ViewStore:
         config: Pixel weights.
         budget_gb: Memory for views [GB]; at least one view is always kept.
         device: Where tiles go.
+        use: Says which pixels [H, W] of a view have any weight; ``None`` leaves all as they are.
     """
 
     def __init__(
-        self, views: Sequence[PreparedView], config: PixelConfig, budget_gb: float, device: torch.device | str = "cpu"
+        self,
+        views: Sequence[PreparedView],
+        config: PixelConfig,
+        budget_gb: float,
+        device: torch.device | str = "cpu",
+        use: Callable[[PreparedView], Bool[np.ndarray, "H W"]] | None = None,
     ) -> None:
-        self.views, self.config, self.device = tuple(views), config, torch.device(device)
+        self.views, self.config, self.device, self._use = tuple(views), config, torch.device(device), use
         self._budget, self._used = budget_gb * 1024**3, 0
         self._cache: OrderedDict[int, ViewData] = OrderedDict()
+        self._factors: Float[np.ndarray, " N"] | None = None
+        self._reference = 1.0
 
     def __len__(self) -> int:
         return len(self.views)
@@ -119,7 +128,8 @@ class ViewStore:
         if index in self._cache:
             self._cache.move_to_end(index)
             return self._cache[index]
-        data = load_view(self.views[index], self.config)
+        self._measure()
+        data = self._read(index)
         self._cache[index] = data
         self._used += data.nbytes
         while self._used > self._budget and len(self._cache) > 1:
@@ -137,6 +147,7 @@ class ViewStore:
             indices: Which views in which order; ``None`` takes all.
         """
         order = list(range(len(self)) if indices is None else indices)
+        self._measure()
         with ThreadPoolExecutor(1, "read-views") as reader:
             pending = reader.submit(self._peek, order[0]) if order else None
             for place, index in enumerate(order):
@@ -150,7 +161,28 @@ class ViewStore:
 
     def _peek(self, index: int) -> ViewData:
         found = self._cache.get(index)
-        return load_view(self.views[index], self.config) if found is None else found
+        return self._read(index) if found is None else found
+
+    def _read(self, index: int) -> ViewData:
+        data = load_view(self.views[index], self.config, self._reference)
+        if self._use is not None:
+            data.weight[~self._use(self.views[index])] = 0
+        if self._factors is not None:
+            np.ceil(data.weight * self._factors[index], out=data.weight, casting="unsafe")
+        return data
+
+    def _measure(self) -> None:
+        """Measure, once, what weights need to know of all photographs: their resolution and their sharpness."""
+        if self._factors is not None or not (self.config.footprint_power or self.config.sharpness_power):
+            return
+        factors = np.ones(len(self), np.float32)
+        if self.config.footprint_power:
+            self._reference = _median_footprint(self.views)
+        if self.config.sharpness_power:
+            views = (self._read(index) for index in progress(range(len(self)), label="sharpness", unit="photo"))
+            sharp = sharpness.relative_sharpness(sharpness.detail(x.image, x.uv, x.weight) for x in views)
+            factors = np.minimum(sharp, 1).astype(np.float32) ** self.config.sharpness_power
+        self._factors = factors
 
     def _keep_if_room(self, index: int, data: ViewData) -> None:
         if index not in self._cache and self._used + data.nbytes <= self._budget:
@@ -159,7 +191,10 @@ class ViewStore:
 
     def tile(self, window: Window) -> Tile:
         """Cut a window out of a photograph."""
-        data = self.load(window.view)
+        return self.cut(self.load(window.view), window)
+
+    def cut(self, data: ViewData, window: Window) -> Tile:
+        """Cut a window out of a photograph that is at hand, e.g. from :meth:`stream`."""
         area = (slice(window.top, window.top + window.height), slice(window.left, window.left + window.width))
 
         def put(array: np.ndarray) -> Tensor:
@@ -171,8 +206,23 @@ class ViewStore:
             uv=put(data.uv),
             weight=put(data.weight).float() / 255,
             footprint=put(data.footprint).float(),
+            radius2=self._radius2(window).to(self.device),
         )
 
     def whole(self, index: int) -> Tile:
         """Return a photograph whole."""
         return self.tile(Window(index, 0, 0, *self.sizes[index]))
+
+    def _radius2(self, window: Window) -> Float[Tensor, "H W"]:
+        camera = self.views[window.view].camera
+        half = (camera.width**2 + camera.height**2) / 4
+        y = window.top + torch.arange(window.height) + 0.5 - camera.cy
+        x = window.left + torch.arange(window.width) + 0.5 - camera.cx
+        return (y[:, None] ** 2 + x**2) / half
+
+
+def _median_footprint(views: Sequence[PreparedView]) -> float:
+    """Return the median footprint of all photographs, from a sample of their pixels [texel]."""
+    samples = [read_packed(view).footprint[::FOOTPRINT_STRIDE] for view in views]
+    joined = np.concatenate(samples) if samples else np.ones(1)
+    return float(np.median(joined.astype(np.float32))) if len(joined) else 1.0

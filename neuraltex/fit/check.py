@@ -1,0 +1,148 @@
+"""Looks at the pixels kept out of a fit, and the memory of the best state seen so far."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuraltex.config.schema import LossConfig
+from neuraltex.fit.data import Tile, ViewStore
+from neuraltex.fit.distributed import own_share, sum_over_processes
+from neuraltex.fit.exposure import ColorMatch
+from neuraltex.fit.objective import Objective
+from neuraltex.fit.sampler import Window, WindowSampler
+
+MAX_WINDOWS = 16
+"""Windows that the objective is evaluated on: a bounded effort however many photographs there are."""
+WINDOW = 256
+"""Side of these windows, after --loss.perceptual-reduce [px]."""
+MAX_PIXELS = 100_000
+"""Kept-out pixels of a photograph whose colors are compared; of more, an even selection."""
+MIN_PIXELS = 100
+"""Photographs with fewer of them are left out."""
+
+Render = Callable[[Tile], Float[Tensor, "*B 3"]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen at one step: color-fitted PSNR [dB], and a distance from the photographs (less is better)."""
+
+    psnr_fit: float
+    distance: float
+
+
+class KeptOutPixels:
+    """The pixels kept out, in memory: colors of all photographs for the PSNR, and a few whole windows.
+
+    Args:
+        store: Views whose weights are 0 everywhere but on the pixels kept out; each is read once or twice.
+        config: What decides the size of the windows.
+    """
+
+    def __init__(self, store: ViewStore, config: LossConfig) -> None:
+        self._samples: list[Tile] = []
+        side = config.perceptual_crop or WINDOW * config.perceptual_reduce
+        sampler = WindowSampler(store.sizes, 0, side, 0)
+        grid: dict[int, list[Window]] = {}
+        for window in sampler.windows(0):
+            grid.setdefault(window.view, []).append(window)
+        ranked: list[tuple[int, int, Window]] = []
+        for index, data in store.stream():
+            counts = [int((data.weight[_area(window)] > 0).sum()) for window in grid[index]]
+            order = sorted(range(len(counts)), key=lambda i: -counts[i])
+            ranked += [(rank, -counts[i], grid[index][i]) for rank, i in enumerate(order) if counts[i] >= MIN_PIXELS]
+            tile = _thinned(store.cut(data, Window(index, 0, 0, *store.sizes[index])))
+            if tile.weight.numel() >= MIN_PIXELS:
+                self._samples.append(tile)
+        chosen = [window for *_, window in sorted(ranked, key=lambda entry: entry[:2])[:MAX_WINDOWS]]
+        self._windows = [store.tile(window) for window in sorted(chosen, key=lambda window: window.view)]
+
+    def __bool__(self) -> bool:
+        return bool(self._samples)
+
+    @torch.no_grad()
+    def look(self, render: Render, colors: ColorMatch, objective: Objective) -> Look:
+        """Compare the texture as it is with the photographs; the same in all processes.
+
+        The distance is LPIPS where it is part of the objective, else the objective itself.
+        """
+        sums = torch.zeros(4, dtype=torch.float64)
+        for tile in own_share(self._samples):
+            sums[:2] += torch.tensor([_fitted_psnr(render(tile), tile.image), 1.0])
+        for tile in own_share(self._windows):
+            terms = objective.data_terms(colors.to_photo(render(tile), tile.view), tile)
+            distance = terms["lpips"] if "lpips" in terms else objective.total(terms)
+            sums[2:] += torch.stack([distance.double(), torch.ones_like(distance.double())]).cpu() * tile.mask.sum().cpu()
+        sums = sums.to(self._samples[0].uv.device)
+        sum_over_processes([sums])
+        return Look(float(sums[0] / sums[1]), float(sums[2] / sums[3].clamp(min=1)))
+
+
+@dataclass
+class BestState:
+    """Remembers the state with the least distance among those whose PSNR is not much below the start's.
+
+    Args:
+        patience: Looks without an improvement after which to stop.
+        loss_db: How far below the start's PSNR a state may lie [dB].
+    """
+
+    patience: int
+    loss_db: float
+    start_psnr: float = float("nan")
+    distance: float = float("inf")
+    step: int = -1
+    misses: int = 0
+    model: dict[str, Tensor] = field(default_factory=dict)
+    colors: dict[str, Tensor] = field(default_factory=dict)
+
+    def judge(self, step: int, look: Look, texture: nn.Module, colors: ColorMatch) -> None:
+        """Keep a copy of the state if it is the best so far; the first one judged is the start."""
+        if self.step < 0:
+            self.start_psnr = look.psnr_fit
+        if look.psnr_fit >= self.start_psnr - self.loss_db and look.distance < self.distance:
+            self.step, self.distance, self.misses = step, look.distance, 0
+            self.model = {name: value.detach().clone() for name, value in texture.state_dict().items()}
+            self.colors = {"gain": colors.gain.clone(), "bias": colors.bias.clone()}
+        else:
+            self.misses += 1
+
+    @property
+    def is_final(self) -> bool:
+        """Whether patience is exhausted."""
+        return self.misses >= self.patience
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        names = ("start_psnr", "distance", "step", "misses", "model", "colors")
+        return {name: getattr(self, name) for name in names}
+
+    def restore(self, plain: dict[str, Any], device: torch.device) -> None:
+        """Take over what a checkpoint kept."""
+        for name, value in plain.items():
+            on_device = {key: part.to(device) for key, part in value.items()} if isinstance(value, dict) else value
+            setattr(self, name, on_device)
+
+
+def _area(window: Window) -> tuple[slice, slice]:
+    return slice(window.top, window.top + window.height), slice(window.left, window.left + window.width)
+
+
+def _thinned(tile: Tile) -> Tile:
+    """Return the pixels that count as a list [P], at most :data:`MAX_PIXELS` of them."""
+    used = tile.mask
+    stride = max(1, -(-int(used.sum()) // MAX_PIXELS))
+    parts = (tile.image, tile.uv, tile.weight, tile.footprint)
+    image, uv, weight, footprint = (part[used][::stride].contiguous() for part in parts)
+    return Tile(tile.view, image, uv, weight, footprint)
+
+
+def _fitted_psnr(x: Float[Tensor, "P 3"], y: Float[Tensor, "P 3"]) -> float:
+    """Return the PSNR [dB] after the least-squares gain and bias of every channel."""
+    dx, dy = x.double() - x.double().mean(0), y.double() - y.double().mean(0)
+    gain = (dx * dy).mean(0) / dx.square().mean(0).clamp(min=1e-12)
+    return float(-10 * torch.log10((gain * dx - dy).square().mean().clamp(min=1e-12)))
