@@ -76,7 +76,7 @@ def test_stream_without_budget_holds_two_views_at_most(scene: PreparedScene, mon
 def test_repeated_streams_read_only_what_has_no_room(scene: PreparedScene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evicting the least recently used view would read every view again in every pass."""
     store, read = store_for(scene, 4.5), []
-    monkeypatch.setattr(data_module, "load_view", lambda view, config: (read.append(view), load_view(view, config))[1])
+    monkeypatch.setattr(data_module, "load_view", lambda *args: (read.append(args[0]), load_view(*args))[1])
     for _ in range(3):
         list(store.stream())
     assert len(read) == 4 + 3 * (len(store) - 4)

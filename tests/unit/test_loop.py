@@ -19,7 +19,7 @@ from neuraltex.config.schema import (
 from neuraltex.core.errors import DataError, DivergenceError, ResumeError
 from neuraltex.fit import loop as loop_module
 from neuraltex.fit.checkpoint import list_checkpoints
-from neuraltex.fit.data import ViewStore, load_view, pixel_weights
+from neuraltex.fit.data import ViewStore
 from neuraltex.fit.exposure import ColorMatch, robust_affine
 from neuraltex.fit.finish import FILLED, GUTTER, SEEN, finish_texture
 from neuraltex.fit.guards import LossGuard
@@ -27,7 +27,7 @@ from neuraltex.fit.initialize import coarse_to_fine_mean, initial_texture
 from neuraltex.fit.loop import GradientFit
 from neuraltex.fit.sampler import WindowSampler
 from neuraltex.fit.state import learning_rate
-from neuraltex.io.prepared import Confidence, PreparedScene
+from neuraltex.io.prepared import PreparedScene
 
 
 @pytest.fixture(scope="module")
@@ -186,23 +186,6 @@ def test_sampler_depends_on_step_and_seed_only() -> None:
         second.windows(step)
     assert first.windows(7) == second.windows(7)
     assert first.windows(7) != WindowSampler([(40, 48)] * 5, batch=3, crop=16, seed=2).windows(7)
-
-
-def test_cache_stays_within_its_budget(scene: PreparedScene) -> None:
-    views = scene.split("train")
-    size = load_view(views[0], PixelConfig()).nbytes
-    store = ViewStore(views, PixelConfig(), budget_gb=2.5 * size / 1024**3)
-    for index in (0, 1, 2, 3, 0):
-        store.load(index)
-        assert len(store._cache) <= 2
-    assert list(store._cache) == [3, 0]
-
-
-def test_pixel_weights_keep_out_grazing_and_discontinuous_pixels() -> None:
-    cosine, distance = np.float32([[1, 0.5, 0.05, 1, 1]]), np.float32([[9, 9, 9, 1, 2]])
-    confidence = Confidence(cosine, np.ones_like(cosine), distance)
-    weights = pixel_weights(confidence, np.ones((1, 5), bool), PixelConfig(cosine_power=2, margin=4, min_cosine=0.1))
-    np.testing.assert_allclose(weights, [[1, 0.25, 0, 0, 0.5]])
 
 
 def test_affine_color_is_recovered_among_outliers() -> None:
