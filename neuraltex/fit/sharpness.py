@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 
 from neuraltex.fit import pixel_kernels
 
-CELLS = 64
+CELLS = 32
 """Cells along a side of the texture within which photographs are compared."""
 NEAR, FAR = 1, 8
 """Distances over which differences of brightness are taken [px]."""
