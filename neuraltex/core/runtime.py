@@ -59,6 +59,15 @@ def timed(label: str, sink: dict[str, float] | None = None) -> Iterator[None]:
         sink[label] = sink.get(label, 0.0) + seconds
 
 
+def cpu_threads() -> int:
+    """Threads for work on the CPU: torch's own setting once torch is loaded, else ``OMP_NUM_THREADS`` or all cores."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return max(1, int(torch.get_num_threads()))
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(asked) if asked.isdigit() and int(asked) > 0 else len(os.sched_getaffinity(0))
+
+
 def rank() -> int:
     """Index of this process under torchrun; 0 when alone."""
     return int(os.environ.get("RANK", "0"))
@@ -91,6 +100,16 @@ def resolve_device(name: str) -> Any:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
+
+
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether a kind of device (``cpu``, ``cuda``) multiplies matrices of bfloat16 faster than those of float32."""
+    import torch  # noqa: PLC0415
+
+    if device != "cpu":
+        return device == "cuda"
+    known = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(ask() for ask in known if ask is not None)
 
 
 def cache_dir() -> str:

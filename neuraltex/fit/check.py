@@ -1,7 +1,7 @@
 """Looks at the pixels kept out of a fit, and the memory of the best state seen so far."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -44,7 +44,7 @@ class KeptOutPixels:
     """
 
     def __init__(self, store: ViewStore, config: LossConfig) -> None:
-        self._samples: list[Tile] = []
+        self._device, self._samples = store.device, list[Tile]()
         side = config.perceptual_crop or WINDOW * config.perceptual_reduce
         sampler = WindowSampler(store.sizes, 0, side, 0)
         grid: dict[int, list[Window]] = {}
@@ -61,25 +61,24 @@ class KeptOutPixels:
         chosen = [window for *_, window in sorted(ranked, key=lambda entry: entry[:2])[:MAX_WINDOWS]]
         self._windows = [store.tile(window) for window in sorted(chosen, key=lambda window: window.view)]
 
-    def __bool__(self) -> bool:
-        return bool(self._samples)
-
     @torch.no_grad()
     def look(self, render: Render, colors: ColorMatch, objective: Objective) -> Look:
         """Compare the texture as it is with the photographs; the same in all processes.
 
         The distance is LPIPS where it is part of the objective, else the objective itself.
         """
-        sums = torch.zeros(4, dtype=torch.float64)
+        sums = torch.zeros(4, dtype=torch.float64, device=self._device)
         for tile in own_share(self._samples):
-            sums[:2] += torch.tensor([_fitted_psnr(render(tile), tile.image), 1.0])
+            sums[0] += _fitted_psnr(render(tile), tile.image)
+            sums[1] += 1
         for tile in own_share(self._windows):
             terms = objective.data_terms(colors.to_photo(render(tile), tile.view), tile)
             distance = terms["lpips"] if "lpips" in terms else objective.total(terms)
-            sums[2:] += torch.stack([distance.double(), torch.ones_like(distance.double())]).cpu() * tile.mask.sum().cpu()
-        sums = sums.to(self._samples[0].uv.device)
+            pixels = tile.mask.sum()
+            sums[2] += distance * pixels
+            sums[3] += pixels
         sum_over_processes([sums])
-        return Look(float(sums[0] / sums[1]), float(sums[2] / sums[3].clamp(min=1)))
+        return Look(float(sums[0] / sums[1].clamp(min=1)), float(sums[2] / sums[3].clamp(min=1)))
 
 
 @dataclass
@@ -89,10 +88,16 @@ class BestState:
     Args:
         patience: Looks without an improvement after which to stop.
         loss_db: How far below the start's PSNR a state may lie [dB].
+        start_psnr: PSNR of the first state judged [dB].
+        distance: Least distance so far.
+        step: Where it was seen.
+        misses: Looks since then.
+        model: ``state_dict`` of the texture there.
+        colors: How photographs saw it.
     """
 
-    patience: int
-    loss_db: float
+    patience: int = 3
+    loss_db: float = 0.1
     start_psnr: float = float("nan")
     distance: float = float("inf")
     step: int = -1
@@ -104,10 +109,10 @@ class BestState:
         """Keep a copy of the state if it is the best so far; the first one judged is the start."""
         if self.step < 0:
             self.start_psnr = look.psnr_fit
-        if look.psnr_fit >= self.start_psnr - self.loss_db and look.distance < self.distance:
+        if self.step < 0 or (look.distance < self.distance and look.psnr_fit >= self.start_psnr - self.loss_db):
             self.step, self.distance, self.misses = step, look.distance, 0
             self.model = {name: value.detach().clone() for name, value in texture.state_dict().items()}
-            self.colors = {"gain": colors.gain.clone(), "bias": colors.bias.clone()}
+            self.colors = dict(vars(colors))
         else:
             self.misses += 1
 
@@ -118,14 +123,13 @@ class BestState:
 
     def to_plain(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        names = ("start_psnr", "distance", "step", "misses", "model", "colors")
-        return {name: getattr(self, name) for name in names}
+        return dict(vars(self))
 
-    def restore(self, plain: dict[str, Any], device: torch.device) -> None:
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any], device: torch.device) -> "BestState":
         """Take over what a checkpoint kept."""
-        for name, value in plain.items():
-            on_device = {key: part.to(device) for key, part in value.items()} if isinstance(value, dict) else value
-            setattr(self, name, on_device)
+        moved = {name: {key: part.to(device) for key, part in plain[name].items()} for name in ("model", "colors")}
+        return cls(**{**plain, **moved})
 
 
 def _area(window: Window) -> tuple[slice, slice]:
@@ -138,7 +142,7 @@ def _thinned(tile: Tile) -> Tile:
     stride = max(1, -(-int(used.sum()) // MAX_PIXELS))
     parts = (tile.image, tile.uv, tile.weight, tile.footprint)
     image, uv, weight, footprint = (part[used][::stride].contiguous() for part in parts)
-    return Tile(tile.view, image, uv, weight, footprint)
+    return replace(tile, image=image, uv=uv, weight=weight, footprint=footprint, radius2=None)
 
 
 def _fitted_psnr(x: Float[Tensor, "P 3"], y: Float[Tensor, "P 3"]) -> float:

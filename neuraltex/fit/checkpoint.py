@@ -11,7 +11,7 @@ import torch
 from neuraltex.core.errors import ResumeError
 from neuraltex.core.files import atomic_path
 
-VERSION = 1
+VERSION = 2
 KEEP = 2
 """Checkpoints that stay in a run folder: the last one and, should the disk lose it, the one before."""
 
@@ -29,6 +29,8 @@ class Checkpoint:
         history: Logged so far.
         signature: What must be equal for the state to make sense (texture, scene, seed), as plain values.
         seconds: Time spent so far [s].
+        best: The best state seen on the pixels kept out, if any are.
+        anchor: What the texture is held to, if it is.
     """
 
     step: int
@@ -39,6 +41,8 @@ class Checkpoint:
     history: list[dict[str, float]]
     signature: dict[str, Any]
     seconds: float
+    best: dict[str, Any] | None = None
+    anchor: dict[str, torch.Tensor] | None = None
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:

@@ -8,31 +8,36 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuraltex.config.schema import FitConfig, LoopConfig
+from neuraltex.config.schema import FitConfig
 from neuraltex.core.errors import DivergenceError
 from neuraltex.core.runtime import is_main, logger, peak_memory_gb, progress
 from neuraltex.fit import checkpoint as ckpt
 from neuraltex.fit.base import Fitted
+from neuraltex.fit.check import BestState, KeptOutPixels
 from neuraltex.fit.data import Tile, ViewStore
-from neuraltex.fit.distributed import own_share, sum_over_processes, wait_for_all
-from neuraltex.fit.exposure import fit_colors
+from neuraltex.fit.distributed import wait_for_all
+from neuraltex.fit.exposure import ColorMatch, fit_colors
+from neuraltex.fit.gradients import BatchGradients
 from neuraltex.fit.guards import LossGuard, StopRequest, deferred_interrupt
 from neuraltex.fit.initialize import initial_texture
+from neuraltex.fit.kept_out import KeptOut
 from neuraltex.fit.monitor import Monitor, held_out_scores
 from neuraltex.fit.objective import Objective, build_objective
-from neuraltex.fit.sampler import Window, WindowSampler
+from neuraltex.fit.sampler import WindowSampler
 from neuraltex.fit.signature import run_signature
 from neuraltex.fit.state import State, build_optimizer, build_texture, learning_rate, restore_state
 from neuraltex.io.prepared import PreparedScene
+from neuraltex.losses.regularizers import Anchor
 
-GROUP_PIXELS = 4_000_000
-"""Pixels whose samples are in memory at once [px]; a full batch is worked off in groups of whole windows."""
 MIN_SEEN = 1e-3
 """Sum of pixel weights from which a texel counts as seen."""
 
 
 class GradientFit:
     """A :class:`~neuraltex.fit.base.Fit` by gradient descent.
+
+    With ``loop.check_share`` some training pixels are kept out of everything; the fit ends with the state that looked
+    best on them, which is the initial texture if no step improved it.
 
     Args:
         config: All settings.
@@ -56,27 +61,21 @@ class GradientFit:
             ResumeError: if there is nothing to resume, or it does not match.
             KeyboardInterrupt: after the user's Ctrl-C, with the state saved.
         """
-        start, loop = time.monotonic(), self.config.loop
+        self._clock = time.monotonic()
         self._prepare(scene)
-        earlier = self.state.seconds
+        self._clock -= self.state.seconds
         with deferred_interrupt() as stop:
-            steps = range(self.state.step, loop.steps)
-            for step in progress(steps, label="optimize", unit="step"):
+            for step in progress(range(self.state.step, self.config.loop.steps), label="optimize", unit="step"):
+                if self.best is not None and self.best.is_final:
+                    logger.info("stopping after step %d: no improvement in %d looks", step, self.best.misses)
+                    break
                 self._advance(step, stop)
-                self.state.seconds = earlier + time.monotonic() - start
-                done = step + 1
-                if (
-                    stop.requested
-                    or done == loop.steps
-                    or (loop.checkpoint_every and done % loop.checkpoint_every == 0)
-                ):
-                    self.save()
-                if stop.requested:
-                    self.monitor.close()
-                    raise KeyboardInterrupt
-                self._report(done, loop)
+                self._after_step(stop)
+        self._end()
         self.monitor.close()
-        stats = {"steps": loop.steps, "seconds": round(earlier + time.monotonic() - start, 2)}
+        stats = {"steps": self.state.step, "seconds": round(self._seconds(), 2)}
+        if self.best is not None:
+            stats["best_step"] = self.best.step
         stats["peak_memory_gb"] = round(peak_memory_gb(), 3)
         return Fitted(self.state.texture.bake(), self.state.seen > MIN_SEEN, self.monitor.history, stats)
 
@@ -92,11 +91,13 @@ class GradientFit:
                 step=state.step,
                 model=state.texture.state_dict(),
                 optimizer=state.optimizer.state_dict(),
-                colors={"gain": state.colors.gain, "bias": state.colors.bias},
+                colors=dict(vars(state.colors)),
                 seen=state.seen,
                 history=self.monitor.history,
                 signature=self._signature,
                 seconds=state.seconds,
+                best=None if self.best is None else self.best.to_plain(),
+                anchor=None if self._anchor is None else self._anchor.to_plain(),
             )
             ckpt.write_checkpoint(self.folder / "ckpts", content)
         wait_for_all()
@@ -106,12 +107,24 @@ class GradientFit:
         size = config.texture.size or scene.texture_size
         self._texel_scale = size / scene.texture_size
         self._held_out = scene.split("test")[: config.loop.val_views]
-        self.store = ViewStore(scene.split("train"), config.pixels, config.loop.cache_gb, self.device)
+        kept_out = KeptOut(config.loop.check_share if config.loop.steps else 0, config.seed)
+        use = kept_out.rest if kept_out.share else None
+        self.store = ViewStore(scene.split("train"), config.pixels, config.loop.cache_gb, self.device, use)
         self.sampler = WindowSampler(self.store.sizes, config.loop.batch, config.loop.crop, config.seed)
         self.guard = LossGuard(config.loop.max_loss_growth)
         self._signature = run_signature(config, size, [view.name for view in self.store.views])
         if config.loop.steps:
             self.objective = self._build_objective()
+            self._backward = BatchGradients(self.store, self.objective, config.loss.perceptual_windows)
+        self.best: BestState | None = None
+        self._anchor: Anchor | None = None
+        self._begin(size)
+        if kept_out.share:
+            self._begin_checks(kept_out)
+
+    def _begin(self, size: int) -> None:
+        """Make the state, or take it from the newest checkpoint."""
+        config = self.config
         resumed = ckpt.latest_checkpoint(self.folder / "ckpts") if self._resume and self.folder else None
         tensorboard = None if self.folder is None else self.folder / "tb"
         self.monitor = Monitor(tensorboard, resumed.history if resumed else ())
@@ -120,10 +133,33 @@ class GradientFit:
             image, seen, colors = initial_texture(self.store, size, config.texture, config.color)
             texture.initialize_(image)
             self.state = State(texture, build_optimizer(texture, config.loop), colors, seen)
-        else:
-            ckpt.check_signature(resumed.signature, self._signature, Path(self.folder or ".") / "ckpts")
-            self.state = restore_state(texture, build_optimizer(texture, config.loop), resumed, self.device)
-            logger.info("resuming after step %d", resumed.step)
+            if config.loss.anchor:
+                self._anchor = Anchor.at(image, seen > MIN_SEEN, config.loss.anchor_level)
+            return
+        ckpt.check_signature(resumed.signature, self._signature, Path(self.folder or ".") / "ckpts")
+        self.state = restore_state(texture, build_optimizer(texture, config.loop), resumed, self.device)
+        if resumed.anchor is not None:
+            self._anchor = Anchor(**{name: value.to(self.device) for name, value in resumed.anchor.items()})
+        if resumed.best is not None:
+            self.best = BestState.from_plain(resumed.best, self.device)
+        logger.info("resuming after step %d", resumed.step)
+
+    def _begin_checks(self, kept_out: KeptOut) -> None:
+        loop, pixels = self.config.loop, replace(self.config.pixels, footprint_power=0, sharpness_power=0)
+        store = ViewStore(self.store.views, pixels, 0, self.device, kept_out.pixels)
+        self._kept_out = KeptOutPixels(store, self.config.loss)
+        if self.best is None:
+            self.best = BestState()
+            self._look()
+        self.best.patience, self.best.loss_db = loop.check_patience, loop.check_loss_db
+
+    def _look(self) -> None:
+        """Score the texture on the pixels kept out, and remember it if it is the best so far."""
+        assert self.best is not None
+        look = self._kept_out.look(self.render, self.state.colors, self.objective)
+        self.best.judge(self.state.step, look, self.state.texture, self.state.colors)
+        name = "lpips" if self.config.loss.lpips else "objective"
+        self.monitor.scalars(self.state.step, {"check/psnr_fit": look.psnr_fit, f"check/{name}": look.distance})
 
     def _build_objective(self) -> Objective:
         config = self.config
@@ -159,82 +195,55 @@ class GradientFit:
             self.monitor.scalars(state.step, {**losses, "train/loss": total, "train/lr": lr})
 
     def _gradients(self, step: int, stop: StopRequest) -> tuple[dict[str, float], float]:
-        """Fill the gradients with those of the mean over all valid pixels of the batch, in all processes."""
+        """Fill the gradients of all terms; returns the unweighted terms and their weighted sum."""
         state = self.state
         state.optimizer.zero_grad(set_to_none=True)
-        names = self.objective.data_names
-        sums = torch.zeros(len(names) + 2, dtype=torch.float64)
-        for windows in _groups(list(own_share(self.sampler.windows(step)))):
-            sums[:-1] += self._accumulate([self.store.tile(window) for window in windows])
-        sums[-1] = float(stop.requested)
-        gradients = [_gradient_of(parameter) for parameter in state.texture.parameters()]
-        sum_over_processes([*gradients, sums])
-        stop.requested = bool(sums[-1] > 0)
-        weight = max(float(sums[-2]), 1e-12)
-        for gradient in gradients:
-            gradient.div_(weight)
-        terms = {name: float(value) / weight for name, value in zip(names, sums, strict=False)}
-        extra = self.objective.texture_terms(state.texture)
+        windows, parameters = self.sampler.windows(step), list(state.texture.parameters())
+        terms, stop.requested = self._backward(windows, self.render, state.colors, parameters, stop.requested)
+        extra = self.objective.texture_terms(state.texture, self._anchor)
         if extra:
             self.objective.total(extra).backward()
         terms |= {name: float(value.detach()) for name, value in extra.items()}
         return terms, sum(getattr(self.config.loss, name) * value for name, value in terms.items())
 
-    def _accumulate(self, tiles: list[Tile]) -> Tensor:
-        """Back-propagate the sum over valid pixels of every loss; returns those sums and the number of pixels.
-
-        All windows are sampled, and their gradients splatted into the texture, at once; losses run window by window, so
-        that the activations of one window only are in memory.
-        """
-        uv = torch.cat([tile.uv.reshape(-1, 2) for tile in tiles])
-        joined = replace(tiles[0], uv=uv, footprint=torch.cat([tile.footprint.reshape(-1) for tile in tiles]))
-        colors = self.render(joined)
-        leaf = colors.detach().requires_grad_()
-        sums = torch.zeros(len(self.objective.data_names) + 1, dtype=torch.float64)
-        for tile, part in zip(tiles, leaf.split([tile.weight.numel() for tile in tiles]), strict=True):
-            weight = tile.weight.sum()
-            if not weight:
-                continue
-            render = self.state.colors.to_photo(part.reshape(tile.image.shape), tile.view)
-            terms = self.objective.data_terms(render, tile)
-            (self.objective.total(terms) * weight).backward()
-            values = torch.stack([terms[name].detach() for name in self.objective.data_names])
-            sums += torch.cat([values * weight, weight[None]]).cpu()
-        if leaf.grad is not None:
-            colors.backward(leaf.grad)
-        return sums
-
     def _bad_gradient(self) -> str:
         sums = [parameter.grad.sum() for parameter in self.state.texture.parameters() if parameter.grad is not None]
         return "" if all(bool(torch.isfinite(value)) for value in sums) else "a gradient became NaN or infinite"
 
-    def _report(self, done: int, loop: LoopConfig) -> None:
+    def _seconds(self) -> float:
+        return time.monotonic() - self._clock
+
+    def _after_step(self, stop: StopRequest) -> None:
+        """Look, save and report where it is time to."""
+        loop, done = self.config.loop, self.state.step
         last = done == loop.steps
-        if is_main() and self._held_out and (last or (loop.val_every and done % loop.val_every == 0)):
-            scores, image = held_out_scores(self._held_out, self.config.pixels, self.render, self.device)
-            self.monitor.scalars(done, scores)
-            if image is not None:
-                self.monitor.picture(done, "val/render", image)
-        if last or (loop.image_every and done % loop.image_every == 0):
+        if self.best is not None and (last or done % loop.check_every == 0):
+            self._look()
+            last = last or self.best.is_final
+        self.state.seconds = self._seconds()
+        if stop.requested or last or (loop.checkpoint_every and done % loop.checkpoint_every == 0):
+            self.save()
+        if stop.requested:
+            self.monitor.close()
+            raise KeyboardInterrupt
+        if not last and loop.val_every and done % loop.val_every == 0:
+            self._score_held_out()
+        if not last and loop.image_every and done % loop.image_every == 0:
             self.monitor.picture(done, "texture", self.state.texture.bake())
 
+    def _end(self) -> None:
+        """Go back to the best state and report on it."""
+        if self.best is not None:
+            self.state.texture.load_state_dict(self.best.model)
+            self.state.colors = ColorMatch(**self.best.colors)
+        if self.config.loop.steps:
+            self._score_held_out()
+            self.monitor.picture(self.state.step, "texture", self.state.texture.bake())
 
-def _gradient_of(parameter: Tensor) -> Tensor:
-    """Return the gradient of a parameter; zeros if this process saw no window."""
-    if parameter.grad is None:
-        parameter.grad = torch.zeros_like(parameter)
-    return parameter.grad
-
-
-def _groups(windows: list[Window]) -> list[list[Window]]:
-    """Split windows into groups of at most :data:`GROUP_PIXELS` (at least one window each)."""
-    groups: list[list[Window]] = []
-    used = GROUP_PIXELS
-    for window in windows:
-        pixels = window.height * window.width
-        if used + pixels > GROUP_PIXELS:
-            groups.append([])
-            used = 0
-        groups[-1].append(window)
-        used += pixels
-    return groups
+    def _score_held_out(self) -> None:
+        if not is_main() or not self._held_out:
+            return
+        scores, image = held_out_scores(self._held_out, self.config.pixels, self.render, self.device)
+        self.monitor.scalars(self.state.step, scores)
+        if image is not None:
+            self.monitor.picture(self.state.step, "val/render", image)

@@ -8,12 +8,14 @@ from torch import Tensor
 
 from neuraltex.config.schema import LossConfig
 from neuraltex.core.errors import ConfigError
+from neuraltex.core.runtime import multiplies_bfloat16
 from neuraltex.fit.data import Tile
 from neuraltex.io.images import read_rgb
 from neuraltex.io.weights import load_lpips_heads, load_vgg_weights
 from neuraltex.losses import photometric, regularizers
 from neuraltex.losses.lpips import Lpips
-from neuraltex.losses.perceptual import VggFeatures, content_loss, show_outside, style_loss
+from neuraltex.losses.perceptual import VggFeatures, content_loss, reduce_image, show_outside, style_loss
+from neuraltex.losses.regularizers import Anchor
 from neuraltex.texture.base import Texture
 
 DATA_TERMS = ("l1", "l2", "charbonnier", "gradient", "vgg_content", "vgg_style", "lpips")
@@ -28,7 +30,7 @@ class Objective:
         vgg: Feature extractor, needed by the VGG terms.
         lpips: Perceptual distance, needed by LPIPS.
         style: Image [h, w, 3] whose style to take; ``None`` compares with the photograph.
-        amp: Evaluate perceptual terms in bfloat16.
+        amp: Evaluate perceptual terms in bfloat16; half the time where the processor multiplies such numbers.
 
     Raises:
         ConfigError: if all data terms have weight 0.
@@ -49,21 +51,29 @@ class Objective:
         if not self.data_names:
             raise ConfigError("every loss has weight 0", source="loss", hint="Give one, e.g. --loss.l1 10")
 
-    def data_terms(self, render: Float[Tensor, "H W 3"], tile: Tile) -> dict[str, Tensor]:
-        """Return the unweighted terms of one window, each a mean over its valid pixels."""
+    def data_terms(self, render: Float[Tensor, "H W 3"], tile: Tile, perceptual: float = 1.0) -> dict[str, Tensor]:
+        """Return the unweighted terms of one window, each a mean over its valid pixels.
+
+        Args:
+            render: The texture as the photograph would show it.
+            tile: The window of the photograph.
+            perceptual: Factor of the VGG and LPIPS terms; 0 leaves them out.
+        """
         target, weight, terms = tile.image, tile.weight, {}
         for name in ("l1", "l2", "charbonnier"):
             if getattr(self.config, name):
                 terms[name] = getattr(photometric, name)(render, target, weight)
         if self.config.gradient:
             terms["gradient"] = photometric.gradient_difference(render, target, weight)
-        if self.config.vgg_content or self.config.vgg_style or self.config.lpips:
-            terms |= self._perceptual_terms(render, tile)
+        if perceptual and (self.config.vgg_content or self.config.vgg_style or self.config.lpips):
+            terms |= {name: perceptual * value for name, value in self._perceptual_terms(render, tile).items()}
         return terms
 
-    def texture_terms(self, texture: Texture) -> dict[str, Tensor]:
-        """Return the unweighted terms that concern the texture alone."""
+    def texture_terms(self, texture: Texture, anchor: Anchor | None = None) -> dict[str, Tensor]:
+        """Return the unweighted terms that concern the texture alone; the anchor needs to know the start."""
         terms = {}
+        if self.config.anchor and anchor is not None:
+            terms["anchor"] = anchor.distance(texture.image())
         if self.config.tv:
             images = [parameter for parameter in texture.parameters() if parameter.ndim == 3]
             terms["tv"] = torch.stack([regularizers.total_variation(image) for image in images]).sum()
@@ -77,8 +87,11 @@ class Objective:
 
     def _perceptual_terms(self, render: Tensor, tile: Tile) -> dict[str, Tensor]:
         area, terms = _middle(tile.image.shape, self.config.perceptual_crop), {}
-        target, mask = tile.image[area][None], tile.mask[area][None]
-        pred = show_outside(render[area][None], target, mask)
+        target, valid = tile.image[area][None], tile.mask[area][None]
+        pred = show_outside(render[area][None], target, valid)
+        factor = self.config.perceptual_reduce
+        pred, target = reduce_image(pred, factor), reduce_image(target, factor)
+        mask = reduce_image(valid[..., None].to(pred.dtype), factor)[..., 0]
         with torch.autocast(render.device.type, torch.bfloat16, enabled=self._amp):
             if self.config.lpips:
                 assert self._lpips is not None
@@ -130,7 +143,7 @@ def build_objective(
         lpips = Lpips(state, load_lpips_heads(lpips_weights)).to(device)
     if config.style_image is not None and config.vgg_style:
         style = torch.from_numpy(read_rgb(config.style_image).copy()).to(device).float() / 255
-    return Objective(config, vgg, lpips, style, amp=amp and device.type == "cuda")
+    return Objective(config, vgg, lpips, style, amp=amp and multiplies_bfloat16(device.type))
 
 
 def _middle(shape: tuple[int, ...], crop: int) -> tuple[slice, slice]:

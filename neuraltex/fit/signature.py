@@ -17,6 +17,8 @@ def run_signature(config: FitConfig, size: int, views: list[str]) -> dict[str, A
         "texture.size": size,
         "loop.batch": config.loop.batch,
         "loop.crop": config.loop.crop,
+        "loop.check_share": config.loop.check_share,
+        "loss.anchor_level": config.loss.anchor_level if config.loss.anchor else None,
         "seed": config.seed,
         "views": views,
     }

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from neuraltex.core.conventions import chw_from_hwc
+from neuraltex.core.conventions import chw_from_hwc, hwc_from_chw
 from neuraltex.core.errors import DataError, UsageError
 
 _CONVOLUTIONS = {13: (2, 2, 3, 3, 3), 16: (2, 2, 4, 4, 4)}  # per block, of VGG16 and VGG19
@@ -74,17 +74,22 @@ def show_outside(
     return torch.where((mask > 0)[..., None], pred, target)
 
 
+def reduce_image(image: Float[Tensor, "B H W C"], factor: int) -> Float[Tensor, "B h w C"]:
+    """Return the means of blocks of ``factor`` x ``factor`` pixels; an incomplete last block is dropped."""
+    return image if factor == 1 else hwc_from_chw(functional.avg_pool2d(chw_from_hwc(image), factor))
+
+
 def content_loss(
     pred: Sequence[Float[Tensor, "B C h w"]],
     target: Sequence[Float[Tensor, "B C h w"]],
-    mask: Bool[Tensor, "B H W"] | None = None,
+    mask: Bool[Tensor, "B H W"] | Float[Tensor, "B H W"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return the mean squared difference of activations over valid positions, summed over layers.
 
     Args:
         pred: Activations from :class:`VggFeatures`.
         target: Activations of the photograph.
-        mask: Valid pixels; a position counts with the share of its pixels that are valid.
+        mask: Valid pixels, or their valid shares; a position counts with the share of its pixels that are valid.
     """
     total = torch.zeros((), device=pred[0].device)
     for ours, theirs in zip(pred, target, strict=True):

@@ -1,11 +1,14 @@
 """Losses on the texture itself."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
+from neuraltex.core.conventions import chw_from_hwc, hwc_from_chw
 from neuraltex.losses.photometric import masked_mean
 
 
@@ -38,3 +41,35 @@ def pyramid_energy(
     padded = [weights[0]] * missing + list(weights)
     pairs = zip(reversed(energies), reversed(padded), strict=False)
     return sum((energy * weight for energy, weight in pairs), start=torch.zeros(()))
+
+
+@dataclass(frozen=True, eq=False)
+class Anchor:
+    """What a texture is held to: the colors of another one at some level of the mip chain.
+
+    Args:
+        colors: Those colors.
+        weight: Share of the texels below that count.
+    """
+
+    colors: Float[Tensor, "h w 3"]
+    weight: Float[Tensor, "h w"]
+
+    @classmethod
+    def at(cls, texture: Float[Tensor, "Ht Wt 3"], mask: Bool[Tensor, "Ht Wt"], level: int) -> "Anchor":
+        """Hold to a texture, seen at a level (0: texel by texel), where the mask is set."""
+        weight = _reduce(mask[..., None].to(texture.dtype), level)[..., 0]
+        return cls(_reduce(texture, level).clone(), weight)
+
+    def to_plain(self) -> dict[str, Tensor]:
+        """Return what a checkpoint keeps."""
+        return {"colors": self.colors, "weight": self.weight}
+
+    def distance(self, texture: Float[Tensor, "Ht Wt 3"]) -> Float[Tensor, ""]:
+        """Return the mean squared difference of a texture, averaged over the blocks of the level."""
+        level = (texture.shape[0] // self.colors.shape[0]).bit_length() - 1
+        return masked_mean((_reduce(texture, level) - self.colors).square(), self.weight)
+
+
+def _reduce(texture: Float[Tensor, "Ht Wt C"], level: int) -> Float[Tensor, "h w C"]:
+    return hwc_from_chw(functional.avg_pool2d(chw_from_hwc(texture)[None], 2**level)[0]) if level else texture

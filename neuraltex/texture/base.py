@@ -17,8 +17,12 @@ class Texture(Protocol):
         """Return the colors at ``uv``; with a footprint [texel], averaged over so many texels."""
         ...
 
+    def image(self) -> Float[Tensor, "Ht Wt 3"]:
+        """Return the colors at the texel centers, with gradients."""
+        ...
+
     def bake(self) -> Float[Tensor, "Ht Wt 3"]:
-        """Return the colors at the texel centers."""
+        """Return a copy of the colors at the texel centers, without gradients."""
         ...
 
     def initialize_(self, texture: Float[Tensor, "Ht Wt 3"]) -> None:

@@ -48,13 +48,17 @@ class NeuralTexture(nn.Module):
             return self._decode(sample_bilinear(self.features, uv))
         return self._decode(sample_mip(build_mip_pyramid(self.features), uv, footprint))
 
+    def image(self) -> Float[Tensor, "Ht Wt 3"]:
+        """Return the colors at the texel centers, with gradients."""
+        return torch.cat([self._decode(rows) for rows in self.features.split(_ROWS_PER_BAKE)])
+
     @torch.no_grad()
     def bake(self) -> Float[Tensor, "Ht Wt 3"]:
         """Return the colors at the texel centers, exactly as :meth:`forward` gives them there.
 
         Between centers a viewer interpolates colors where :meth:`forward` interpolates features.
         """
-        return torch.cat([self._decode(rows) for rows in self.features.split(_ROWS_PER_BAKE)])
+        return self.image()
 
     def energies(self) -> list[Float[Tensor, ""]]:
         """Return no energies: there are no levels to balance."""

@@ -27,6 +27,10 @@ class PlainTexture(nn.Module):
             return sample_bilinear(self.texels, uv)
         return sample_mip(build_mip_pyramid(self.texels), uv, footprint)
 
+    def image(self) -> Float[Tensor, "Ht Wt 3"]:
+        """Return the colors at the texel centers, with gradients."""
+        return self.texels
+
     def bake(self) -> Float[Tensor, "Ht Wt 3"]:
         """Return the colors at the texel centers."""
         return self.texels.detach().clone()

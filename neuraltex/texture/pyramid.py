@@ -44,11 +44,15 @@ class PyramidTexture(nn.Module):
         """Return colors at ``uv``, mip-mapped where a ``footprint`` [texel] is given, else summed bilinear samples."""
         if footprint is None:
             return torch.stack([sample_bilinear(level, uv) for level in self.levels]).sum(0)
-        return sample_mip(build_mip_pyramid(self._sum_at_texels()), uv, footprint)
+        return sample_mip(build_mip_pyramid(self.image()), uv, footprint)
+
+    def image(self) -> Float[Tensor, "Ht Wt 3"]:
+        """Return the sum of all levels at the texel centers of the finest one, with gradients."""
+        return torch.stack([enlarge(level, self.size) for level in self.levels]).sum(0)
 
     def bake(self) -> Float[Tensor, "Ht Wt 3"]:
         """Return the colors at the texel centers of the finest level, exactly as :meth:`forward` gives them there."""
-        return self._sum_at_texels().detach().clone()
+        return self.image().detach().clone()
 
     def energies(self) -> list[Float[Tensor, ""]]:
         """Return the mean square of every level, finest first."""
@@ -68,9 +72,6 @@ class PyramidTexture(nn.Module):
         for level in reversed(self.levels):
             level.copy_(_shrink(rest, level.shape[0]))
             rest = rest - enlarge(level, self.size)
-
-    def _sum_at_texels(self) -> Tensor:
-        return torch.stack([enlarge(level, self.size) for level in self.levels]).sum(0)
 
 
 def enlarge(texture: Float[Tensor, "h w C"], size: int) -> Float[Tensor, "Ht Wt C"]:

@@ -82,13 +82,13 @@ def test_malicious_pickle_is_not_executed(tmp_path: Path, raw: bool) -> None:
 def test_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "step-000000001.pt"
     torch.save({"version": 99}, path)
-    with pytest.raises(ResumeError, match="has version 99, this program reads 1"):
+    with pytest.raises(ResumeError, match=f"has version 99, this program reads {ckpt.VERSION}"):
         ckpt.read_checkpoint(path)
 
 
 def test_checkpoint_without_a_part_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "step-000000001.pt"
-    torch.save({"version": 1, "step": 3}, path)
+    torch.save({"version": ckpt.VERSION, "step": 3}, path)
     with pytest.raises(ResumeError, match="lacks or adds"):
         ckpt.read_checkpoint(path)
 

@@ -17,7 +17,7 @@ from neuraltex.config.schema import (
     TextureConfig,
 )
 from neuraltex.core.errors import DataError, DivergenceError, ResumeError
-from neuraltex.fit import loop as loop_module
+from neuraltex.fit import gradients
 from neuraltex.fit.checkpoint import list_checkpoints
 from neuraltex.fit.data import ViewStore
 from neuraltex.fit.exposure import ColorMatch, robust_affine
@@ -71,7 +71,7 @@ def test_every_texture_lowers_the_loss(scene: PreparedScene, kind: str, mip: boo
 
 def test_batch_in_groups_is_the_same_step(scene: PreparedScene, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = GradientFit(config())(scene)
-    monkeypatch.setattr(loop_module, "GROUP_PIXELS", 1)
+    monkeypatch.setattr(gradients, "GROUP_PIXELS", 1)
     grouped = GradientFit(config())(scene)
     torch.testing.assert_close(whole.texture, grouped.texture, atol=1e-4, rtol=0)
 
