@@ -73,9 +73,9 @@ def measure(
     }
 
 
-def write_result(name: str, payload: dict[str, Any]) -> Path:
-    """Write ``results/NAME.json``: the machine first, then ``payload`` of plain JSON values."""
-    return write_json(RESULTS / f"{name}.json", {"benchmark": name, "machine": describe_machine(), **payload})
+def write_result(name: str, payload: dict[str, Any], path: Path | None = None) -> Path:
+    """Write ``results/NAME.json`` (or ``path``): the machine first, then ``payload`` of plain JSON values."""
+    return write_json(path or RESULTS / f"{name}.json", {"benchmark": name, "machine": describe_machine(), **payload})
 
 
 def _cpu_name() -> str:
