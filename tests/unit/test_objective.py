@@ -9,8 +9,12 @@ import torch
 from neuraltex.config.schema import LossConfig
 from neuraltex.core.errors import ConfigError, DataError
 from neuraltex.fit.data import Tile
+from neuraltex.fit.gradients import jobs_of
 from neuraltex.fit.objective import Objective, build_objective
+from neuraltex.fit.sampler import Window
 from neuraltex.io.images import write_rgb
+from neuraltex.losses.perceptual import VggFeatures
+from neuraltex.losses.regularizers import Anchor
 from neuraltex.texture.plain import PlainTexture
 
 SIDE = 48
@@ -106,6 +110,83 @@ def test_perceptual_crop_looks_at_the_middle(offline: None) -> None:
     assert touched[low:high, low:high].any()
     touched[low:high, low:high] = False
     assert not touched.any()
+
+
+def test_perceptual_reduce_compares_box_averages(offline: None) -> None:
+    sample = tile(masked=False)
+    render = (sample.image * 0.8 + 0.1).detach()
+    reduced = build_objective(LossConfig(vgg_content=1.0, perceptual_reduce=2), torch.device("cpu"), amp=False)
+    plain = build_objective(LossConfig(vgg_content=1.0), torch.device("cpu"), amp=False)
+
+    def half(image: torch.Tensor) -> torch.Tensor:
+        return image.reshape(SIDE // 2, 2, SIDE // 2, 2, -1).mean((1, 3))
+
+    small = Tile(0, half(sample.image), half(sample.uv), half(sample.weight[..., None])[..., 0], sample.footprint)
+    expected = plain.data_terms(half(render), small)["vgg_content"]
+    torch.testing.assert_close(reduced.data_terms(render, sample)["vgg_content"], expected)
+
+
+def test_perceptual_reduce_keeps_masked_pixels_out(offline: None) -> None:
+    """A block with some valid pixels counts by their share, and shows the photograph in the others."""
+    objective = build_objective(LossConfig(vgg_content=1.0, perceptual_reduce=3), torch.device("cpu"))
+    sample = tile()
+    leaf = torch.full_like(sample.image, 0.5).requires_grad_()
+    objective.data_terms(leaf, sample)["vgg_content"].backward()
+    assert leaf.grad[~sample.mask].abs().max() == 0
+    assert leaf.grad[sample.mask].abs().max() > 0
+
+
+def test_perceptual_factor_scales_or_leaves_out(offline: None) -> None:
+    objective, sample = build_objective(LossConfig(l1=1.0, vgg_content=1.0), torch.device("cpu")), tile()
+    render = torch.full_like(sample.image, 0.5)
+    full, double = (objective.data_terms(render, sample, factor) for factor in (1.0, 2.0))
+    assert set(objective.data_terms(render, sample, 0.0)) == {"l1"}
+    assert double["l1"] == full["l1"]
+    torch.testing.assert_close(double["vgg_content"], 2 * full["vgg_content"])
+
+
+def test_bfloat16_points_the_same_way(offline: None) -> None:
+    config, sample, gradients = LossConfig(vgg_content=1.0), tile(), []
+    for amp in (False, True):
+        vgg = VggFeatures(random_weights("vgg16", None), config.content_layers)
+        leaf = (sample.image * 0.7).requires_grad_()
+        Objective(config, vgg, amp=amp).data_terms(leaf, sample)["vgg_content"].backward()
+        gradients.append(leaf.grad.flatten())
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.9
+
+
+def test_jobs_of_a_step_keep_the_weight_of_the_perceptual_terms() -> None:
+    windows = [Window(0, 0, left, 8, 8) for left in range(6)]
+    for count, expected in ((0, [1.0] * 6), (2, [3.0, 3.0, 0, 0, 0, 0]), (9, [1.0] * 6)):
+        jobs = jobs_of(windows, count)
+        assert [job.perceptual for job in jobs] == expected
+        assert [job.window for job in jobs] == windows
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_anchor_pulls_seen_texels_back_to_the_start(level: int) -> None:
+    texture, start = PlainTexture(8), torch.full((8, 8, 3), 0.5)
+    mask = torch.ones(8, 8, dtype=torch.bool)
+    mask[:, :4] = False
+    with torch.no_grad():
+        texture.texels[2:4, 2:6] = 0.9
+    anchor = Anchor.at(start, mask, level)
+    objective = Objective(LossConfig(l1=1.0, anchor=1.0))
+    value = objective.texture_terms(texture, anchor)["anchor"]
+    value.backward()
+    assert value.item() == pytest.approx(0.4**2 * 4 / 32)
+    assert texture.texels.grad[2:4, 4:6].min() > 0
+    assert texture.texels.grad[:, :4].abs().max() == 0
+
+
+def test_anchor_above_the_finest_level_leaves_detail_free() -> None:
+    texture = PlainTexture(8)
+    with torch.no_grad():
+        texture.texels[::2] += 0.2
+        texture.texels[1::2] -= 0.2
+    start, mask = torch.full((8, 8, 3), 0.5), torch.ones(8, 8, dtype=torch.bool)
+    assert Anchor.at(start, mask, 0).distance(texture.texels) > 0.03
+    assert Anchor.at(start, mask, 1).distance(texture.texels) < 1e-9
 
 
 def test_texture_terms_reach_the_texels() -> None:
