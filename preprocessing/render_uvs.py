@@ -44,7 +44,7 @@ def render_uvs(
     from neuraltex.io.meshes import read_mesh
     from neuraltex.io.neural_texgen import list_frames, read_camera
     from neuraltex.render.fragments import make_rasterizer
-    from neuraltex.render.uv_maps import uv_map
+    from neuraltex.render.uv_maps import render_maps
 
     surface = read_mesh(mesh)
     frames = list_frames(camera_dir)
@@ -54,11 +54,11 @@ def render_uvs(
         raise DataError(
             f"{mesh} has no texture coordinates", hint="Unwrap it first, for example with neuraltex prepare"
         )
-    rasterizer = make_rasterizer(surface, "embree")
+    rasterizer = make_rasterizer(surface)
     for frame in progress(frames, label="uv maps", unit="view"):
         camera = read_camera(camera_dir / f"{frame}.txt", (width, height))
         camera = camera.scaled(output_width or width, output_height or height)
-        found = uv_map(rasterizer.render(camera), surface)
+        found = render_maps(rasterizer, surface, camera, 1).uv_map
         down = np.where(found.mask[..., None], flip_v(found.uv), 0)
         write_exr(output_dir / f"{frame}.exr", np.dstack([down, found.mask]))
     return output_dir

@@ -18,7 +18,7 @@ from neuraltex.io.prepared import (
 )
 from neuraltex.render.fragments import make_rasterizer
 from neuraltex.render.shade import TexturedRenderer
-from neuraltex.render.uv_maps import render_uv_map
+from neuraltex.render.uv_maps import render_maps
 
 SIZE = 128  # texture [texel]
 
@@ -79,10 +79,10 @@ def write_box_scene(folder: Path, num_views: int = 10) -> PreparedScene:
             folder / "uvs" / f"{name}.npz",
             folder / "confidence" / f"{name}.npz",
         ]
-        uv_map, confidence = render_uv_map(rasterizer, mesh, camera, SIZE)
+        maps = render_maps(rasterizer, mesh, camera, SIZE)
         images.write_rgb(files[0], np.round(renderer.render(camera)[0] * 255).astype(np.uint8))
-        write_uv_map(files[1], uv_map)
-        write_confidence(files[2], confidence)
+        write_uv_map(files[1], maps.uv_map)
+        write_confidence(files[2], maps.confidence)
         views.append(PreparedView(name, "train" if index % 4 else "test", camera, *files))
     info = {"name": "box", "format": "made", "notes": ["a box & <nothing> else"], "alignment": {"score": 0.9}}
     write_truth(folder / "ground_truth", mesh, texture)

@@ -44,6 +44,26 @@ def read_rgb(path: Path, size: tuple[int, int] | None = None) -> UInt8[np.ndarra
         return _rgb8(ImageOps.exif_transpose(image) if turn else image)
 
 
+def read_rgb_reduced(path: Path, size: tuple[int, int], longer: int) -> UInt8[np.ndarray, "H W 3"]:
+    """Read a photograph no smaller than ``longer`` on its longer side; a JPEG is decoded at that scale only.
+
+    Args:
+        path: File.
+        size: Expected (width, height) of the file [px].
+        longer: Wanted size of the longer side [px]; the result may have up to twice as much, or be the original.
+
+    Raises:
+        DataError: as :func:`read_rgb`.
+    """
+    from PIL import ImageOps  # noqa: PLC0415
+
+    with _opened(path) as image:
+        turn = _must_turn(path, image, size)
+        scale = min(1.0, longer / max(image.size))
+        image.draft("RGB", (round(image.width * scale), round(image.height * scale)))
+        return _rgb8(ImageOps.exif_transpose(image) if turn else image)
+
+
 def check_image(path: Path, size: tuple[int, int]) -> None:
     """Check the size of a photograph by its header, then that it decodes to the end, as cheaply as the format allows.
 

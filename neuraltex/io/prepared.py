@@ -183,7 +183,7 @@ def read_uv_map(path: Path) -> UvMap:
 def write_confidence(path: Path, confidence: Confidence) -> Path:
     """Write confidence compactly: footprint in half precision, all else in 8 bit."""
     mask = confidence.footprint > 0
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "shape": np.array(mask.shape),
         "mask": np.packbits(mask),
         "cosine": np.round(confidence.cosine[mask].clip(0, 1) * 255).astype(np.uint8),
@@ -200,7 +200,7 @@ def read_confidence(path: Path) -> Confidence:
     """Read what :func:`write_confidence` wrote."""
     arrays = _read_npz(path)
     mask = _unpack(arrays)
-    full = {name: np.zeros(mask.shape, np.float32) for name in ("cosine", "footprint", "distance")}
+    full: dict[str, Any] = {name: np.zeros(mask.shape, np.float32) for name in ("cosine", "footprint", "distance")}
     for name, image in full.items():
         image[mask] = arrays[name]
     full["cosine"] /= 255

@@ -16,7 +16,8 @@ from jaxtyping import Float
 from neuraltex.core.conventions import OPENCV_FROM_OPENGL
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.render.fragments import Rasterizer
+from neuraltex.render.fragments import Rasterizer, render_depth
+from neuraltex.render.parallel import map_threads
 
 NUM_POINTS = 8000
 MIN_POINTS = 100
@@ -75,7 +76,7 @@ def check_alignment(
     points = sample_surface(mesh, NUM_POINTS)
 
     def score(assigned: dict[int, Camera]) -> float:
-        return photo_consistency(points, rasterizer, [assigned[i] for i in photos], list(photos.values()))
+        return photo_consistency(points, mesh, rasterizer, [assigned[i] for i in photos], list(photos.values()))
 
     given = score(dict(enumerate(cameras)))
     if given >= DOUBTFUL:
@@ -99,14 +100,19 @@ def sample_surface(mesh: Mesh, count: int, seed: int = 0) -> Float[np.ndarray, "
 
 def photo_consistency(
     points: Float[np.ndarray, "P 3"],
+    mesh: Mesh,
     rasterizer: Rasterizer,
     cameras: Sequence[Camera],
     photos: Sequence[Float[np.ndarray, "h w 3"]],
 ) -> float:
     """Return ``1 - variance within a point / variance over all``; 0 if hardly any point is seen twice."""
+
+    def look_up(pair: tuple[Camera, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        camera, photo = pair
+        return _look_up(points, mesh, rasterizer, camera.scaled(photo.shape[1], photo.shape[0]), photo)
+
     colors = np.full((len(photos), len(points), 3), np.nan)
-    for view, (camera, photo) in enumerate(zip(cameras, photos, strict=True)):
-        seen, color = _look_up(points, rasterizer, camera.scaled(photo.shape[1], photo.shape[0]), photo)
+    for view, (seen, color) in enumerate(map_threads(look_up, zip(cameras, photos, strict=True))):
         if len(seen) >= MIN_POINTS:
             colors[view, seen] = (color - color.mean(0)) / np.maximum(color.std(0), 0.02)
     count = np.isfinite(colors[..., 0]).sum(0)
@@ -121,7 +127,7 @@ def photo_consistency(
 
 
 def _look_up(
-    points: np.ndarray, rasterizer: Rasterizer, camera: Camera, photo: np.ndarray
+    points: np.ndarray, mesh: Mesh, rasterizer: Rasterizer, camera: Camera, photo: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the points that the camera sees and the colors of the pixels they fall on."""
     pixels, depth = camera.project(points)
@@ -129,7 +135,7 @@ def _look_up(
         inside = (pixels >= 0).all(1) & (pixels[:, 0] < camera.width) & (pixels[:, 1] < camera.height)
     candidate = np.flatnonzero(inside)
     column, row = np.floor(pixels[candidate]).astype(int).T
-    surface = rasterizer.render(camera).depth.cpu().numpy()[row, column]
+    surface = render_depth(rasterizer.visible_faces(camera), mesh, camera)[row, column]
     visible = np.abs(surface - depth[candidate]) < DEPTH_TOLERANCE * depth[candidate]
     return candidate[visible], photo[row[visible], column[visible]].astype(np.float64)
 

@@ -1,13 +1,12 @@
 """Depth discontinuities of a view, and the distance of every pixel to them."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numba import njit
 
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.render.embree_backend import vertices_in_camera
-from neuraltex.render.fragments import Fragments
+from neuraltex.render.fragments import vertices_in_camera
 from neuraltex.render.parallel import for_row_blocks
 from neuraltex.render.rays import normalized_grid
 
@@ -17,13 +16,20 @@ JUMP = 4.0
 MAX_DISTANCE = 255
 
 
-def find_discontinuities(fragments: Fragments, mesh: Mesh, camera: Camera) -> Bool[np.ndarray, "H W"]:
+def find_discontinuities(
+    face_idx: Int[np.ndarray, "H W"], depth: Float[np.ndarray, "H W"], mesh: Mesh, camera: Camera
+) -> Bool[np.ndarray, "H W"]:
     """Mark the pixels on both sides of every occlusion edge and silhouette.
 
     Two neighbors are on one surface if the plane of *either* predicts the depth of the other within :data:`JUMP` pixel
     widths; so neither slanted surfaces nor creases count. The border of the image does not count.
+
+    Args:
+        face_idx: Face behind every pixel, -1 for none.
+        depth: Its z-depth [world].
+        mesh: The surface.
+        camera: The view.
     """
-    face_idx, depth = fragments.face_idx.cpu().numpy(), fragments.depth.cpu().numpy()
     edges = np.zeros(face_idx.shape, np.bool_)
     grid, vertices = normalized_grid(camera), vertices_in_camera(mesh, camera)
     tolerance = JUMP / np.sqrt(abs(camera.fx * camera.fy))
@@ -45,13 +51,6 @@ def distance_to(edges: Bool[np.ndarray, "H W"], limit: int = MAX_DISTANCE) -> Fl
     distance = np.empty((height, width), np.float32)
     for_row_blocks(lambda begin, end: _column_distances(edges[:, begin:end], limit, column[:, begin:end]), width)
     for_row_blocks(lambda begin, end: _row_envelopes(column[begin:end], limit, distance[begin:end]), height)
-    return distance
-
-
-def discontinuity_distance(fragments: Fragments, mesh: Mesh, camera: Camera) -> Float[np.ndarray, "H W"]:
-    """Return the distance to the nearest depth discontinuity [px]; 0 beside one and where there is no surface."""
-    distance = distance_to(find_discontinuities(fragments, mesh, camera))
-    distance[~fragments.mask.cpu().numpy()] = 0
     return distance
 
 
@@ -78,27 +77,26 @@ def _mark_rows(
     tolerance: float,
     edges: np.ndarray,
 ) -> None:
+    """Mark rows ``begin`` to ``end``; pairs with the row above ``begin`` are looked at by both blocks of rows."""
     height, width = face_idx.shape
-    for i in range(begin, end):
+    for i in range(max(begin - 1, 0), end):
         for j in range(width):
             face = face_idx[i, j]
-            if face < 0:
-                continue
-            for di, dj in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+            for di, dj in ((0, 1), (1, 0)):
                 k, m = i + di, j + dj
-                if k < 0 or m < 0 or k >= height or m >= width:
+                if k >= height or m >= width or face_idx[k, m] == face:
                     continue
                 other = face_idx[k, m]
-                if other == face:
-                    continue
-                if other < 0:
+                if face >= 0 and other >= 0:
+                    allowed = tolerance * max(depth[i, j], depth[k, m])
+                    if abs(_predict(vertices, faces[face], grid[k, m, 0], grid[k, m, 1]) - depth[k, m]) <= allowed:
+                        continue
+                    if abs(_predict(vertices, faces[other], grid[i, j, 0], grid[i, j, 1]) - depth[i, j]) <= allowed:
+                        continue
+                if face >= 0 and i >= begin:
                     edges[i, j] = True
-                    continue
-                allowed = tolerance * max(depth[i, j], depth[k, m])
-                if abs(_predict(vertices, faces[face], grid[k, m, 0], grid[k, m, 1]) - depth[k, m]) <= allowed:
-                    continue
-                if abs(_predict(vertices, faces[other], grid[i, j, 0], grid[i, j, 1]) - depth[i, j]) > allowed:
-                    edges[i, j] = True
+                if other >= 0 and k < end and k >= begin:
+                    edges[k, m] = True
 
 
 @njit(cache=True, nogil=True)

@@ -1,13 +1,13 @@
-"""Ray casting on the CPU with Embree (through embreex): the default rasterizer."""
+"""Ray casting on the CPU with Embree (through embreex): exact under lens distortion."""
 
 import numpy as np
-import torch
+from jaxtyping import Int
 
 from neuraltex.core.errors import DataError, MissingDependency
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.render import kernels
-from neuraltex.render.fragments import Fragments
+from neuraltex.render.fragments import Fragments, fragments_of
 from neuraltex.render.parallel import for_row_blocks
 from neuraltex.render.rays import normalized_grid
 
@@ -23,42 +23,36 @@ class EmbreeRasterizer:
 
     Args:
         mesh: The surface.
-        device: Where the fragments are put.
 
     Raises:
         MissingDependency: if embreex is not installed.
         DataError: if the mesh has no faces or a vertex that is not finite.
     """
 
-    def __init__(self, mesh: Mesh, device: str | torch.device = "cpu") -> None:
+    def __init__(self, mesh: Mesh) -> None:
         if mesh.num_faces == 0 or not np.isfinite(mesh.vertices).all():
             raise DataError("the mesh has no faces or NaN vertices", hint="Repair or export the mesh again")
-        self.mesh, self.device = mesh, torch.device(device)
+        self.mesh = mesh
         corners = mesh.corners
         self._center = (corners.min((0, 1)) + corners.max((0, 1))) / 2
         self._scene = _build_scene((corners - self._center).astype(np.float32))
 
-    def render(self, camera: Camera) -> Fragments:
-        """Return the fragments of a view."""
+    def visible_faces(self, camera: Camera) -> Int[np.ndarray, "H W"]:
+        """Return the face behind every pixel center, -1 for none."""
         grid = normalized_grid(camera)
-        height, width = grid.shape[:2]
-        vertices = vertices_in_camera(self.mesh, camera)
-        face_idx = np.empty((height, width), np.int64)
-        bary = np.empty((height, width, 3), np.float32)
-        depth = np.empty((height, width), np.float32)
-        mask = np.empty((height, width), np.bool_)
+        face_idx = np.empty(grid.shape[:2], np.int32)
         origin = (camera.center - self._center).astype(np.float32)
         rotation = camera.cam_from_world[:3, :3].T.copy()
 
-        def render_rows(begin: int, end: int) -> None:
-            rows = slice(begin, end)
-            hits = self._cast(origin, rotation, grid[rows])
-            kernels.refine_hits(
-                grid[rows], hits, vertices, self.mesh.faces, face_idx[rows], bary[rows], depth[rows], mask[rows]
-            )
+        def cast_rows(begin: int, end: int) -> None:
+            face_idx[begin:end] = self._cast(origin, rotation, grid[begin:end]).reshape(end - begin, -1)
 
-        for_row_blocks(render_rows, height)
-        return Fragments(*(torch.from_numpy(array).to(self.device) for array in (face_idx, bary, depth, mask)))
+        for_row_blocks(cast_rows, len(face_idx))
+        return face_idx
+
+    def render(self, camera: Camera) -> Fragments:
+        """Return the fragments of a view."""
+        return fragments_of(self.visible_faces(camera), self.mesh, camera)
 
     def _cast(self, origin: np.ndarray, rotation: np.ndarray, grid: np.ndarray) -> np.ndarray:
         """Return the face number hit by every ray, negative for none."""
@@ -66,12 +60,8 @@ class EmbreeRasterizer:
         kernels.ray_directions(grid, rotation, directions)
         origins = np.empty_like(directions)
         origins[:] = origin
-        return self._scene.run(origins, directions, dists=NOTHING_FURTHER, output=True)["primID"]
-
-
-def vertices_in_camera(mesh: Mesh, camera: Camera) -> np.ndarray:
-    """Return all vertices ``[V, 3]`` in camera axes; subtracts the center first, which keeps far scenes exact."""
-    return (mesh.vertices - camera.center) @ camera.cam_from_world[:3, :3].T
+        hits = self._scene.run(origins, directions, dists=NOTHING_FURTHER, output=True)["primID"]
+        return np.where((hits < 0) | (hits >= self.mesh.num_faces), -1, hits)
 
 
 def _build_scene(corners: np.ndarray) -> "EmbreeScene":  # type: ignore[name-defined]

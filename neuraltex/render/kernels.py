@@ -10,6 +10,8 @@ Each loop has a readable twin in torch that the tests compare it with.
 import numpy as np
 from numba import njit
 
+# ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
+
 
 @njit(cache=True, nogil=True)
 def ray_directions(grid: np.ndarray, rotation: np.ndarray, out: np.ndarray) -> None:
@@ -22,6 +24,17 @@ def ray_directions(grid: np.ndarray, rotation: np.ndarray, out: np.ndarray) -> N
             for k in range(3):
                 value = rotation[k, 0] * x + rotation[k, 1] * y + rotation[k, 2]
                 out[i * width + j, k] = value if exists else 0.0
+
+
+@njit(cache=True, nogil=True)
+def rotate_about(points: np.ndarray, center: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Return ``rotation @ (point - center)``; a matrix product of three columns is no work for a threaded BLAS."""
+    out = np.empty_like(points)
+    for index in range(len(points)):
+        x, y, z = points[index, 0] - center[0], points[index, 1] - center[1], points[index, 2] - center[2]
+        for k in range(3):
+            out[index, k] = rotation[k, 0] * x + rotation[k, 1] * y + rotation[k, 2] * z
+    return out
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -52,7 +65,7 @@ def refine_hits(
     height, width = grid.shape[:2]
     for i in range(height):
         for j in range(width):
-            face = hits[i * width + j]
+            face = hits[i, j]
             x, y = grid[i, j, 0], grid[i, j, 1]
             face_idx[i, j], depth[i, j], mask[i, j] = -1, 0.0, False
             bary[i, j, 0] = bary[i, j, 1] = bary[i, j, 2] = 0.0
@@ -74,17 +87,26 @@ def refine_hits(
 
 
 @njit(cache=True, nogil=True)
-def interpolate_uv(face_idx: np.ndarray, bary: np.ndarray, corner_uvs: np.ndarray, uv: np.ndarray) -> None:
-    """Write uv ``[H, W, 2]``; zero where there is no face."""
-    height, width = face_idx.shape
-    for i in range(height):
-        for j in range(width):
+def face_depth(
+    grid: np.ndarray, face_idx: np.ndarray, vertices: np.ndarray, faces: np.ndarray, depth: np.ndarray
+) -> None:
+    """Write the z-depth at which each ray meets its face, zero where there is none."""
+    for i in range(face_idx.shape[0]):
+        for j in range(face_idx.shape[1]):
             face = face_idx[i, j]
-            for k in range(2):
-                uv[i, j, k] = 0.0
-                if face >= 0:
-                    a, b, c = corner_uvs[face, 0, k], corner_uvs[face, 1, k], corner_uvs[face, 2, k]
-                    uv[i, j, k] = bary[i, j, 0] * a + bary[i, j, 1] * b + bary[i, j, 2] * c
+            depth[i, j] = 0.0
+            if face < 0:
+                continue
+            a = vertices[faces[face, 0]]
+            na, nb, nc = _edge_normals(a, vertices[faces[face, 1]], vertices[faces[face, 2]])
+            x, y = grid[i, j, 0], grid[i, j, 1]
+            wa = na[0] * x + na[1] * y + na[2]
+            wb = nb[0] * x + nb[1] * y + nb[2]
+            wc = nc[0] * x + nc[1] * y + nc[2]
+            sign = 1.0 if wa + wb + wc >= 0 else -1.0
+            total = max(sign * wa, 0.0) + max(sign * wb, 0.0) + max(sign * wc, 0.0)  # clamped to the face
+            if total > 0.0:
+                depth[i, j] = abs(a[0] * na[0] + a[1] * na[1] + a[2] * na[2]) / total
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -102,37 +124,97 @@ def _slope(grid: np.ndarray, i: int, j: int, di: int, dj: int, k: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def surface_confidence(
+def measure_surface(
     begin: int,
     end: int,
     grid: np.ndarray,
-    face_idx: np.ndarray,
     vertices: np.ndarray,
     faces: np.ndarray,
     corner_uvs: np.ndarray,
+    pixel_area: float,
+    texture_size: float,
+    face_idx: np.ndarray,
+    uv: np.ndarray,
+    depth: np.ndarray,
     cosine: np.ndarray,
     footprint: np.ndarray,
 ) -> None:
-    """Write cosine and footprint [uv units] of rows ``begin`` to ``end``; both are zero where there is no face."""
+    """Write uv, depth [world], cosine and footprint [texel] of rows ``begin`` to ``end``; zero where there is no face.
+
+    ``pixel_area`` is the area of a pixel on the plane z = 1; NaN if it must be measured in ``grid``.
+    """
+    last, scale = -1, 0.0
     for i in range(begin, end):
         for j in range(face_idx.shape[1]):
             face = face_idx[i, j]
-            cosine[i, j] = footprint[i, j] = 0.0
+            uv[i, j, 0] = uv[i, j, 1] = depth[i, j] = cosine[i, j] = footprint[i, j] = 0.0
             if face < 0:
                 continue
+            if face != last:
+                last, corners = face, corner_uvs[face]
+                a = vertices[faces[face, 0]]
+                na, nb, nc = _edge_normals(a, vertices[faces[face, 1]], vertices[faces[face, 2]])
+                nx, ny, nz = na[0] + nb[0] + nc[0], na[1] + nb[1] + nc[1], na[2] + nb[2] + nc[2]
+                volume = a[0] * na[0] + a[1] * na[1] + a[2] * na[2]
+                norm = nx * nx + ny * ny + nz * nz
+                area = (corners[1, 0] - corners[0, 0]) * (corners[2, 1] - corners[0, 1])
+                area -= (corners[2, 0] - corners[0, 0]) * (corners[1, 1] - corners[0, 1])
+                # d(uv)/d(x, y) of a homography: its determinant is det(H) / w^3
+                scale = abs(area) * volume * volume * texture_size * texture_size
             x, y = grid[i, j, 0], grid[i, j, 1]
-            na, nb, nc = _edge_normals(vertices[faces[face, 0]], vertices[faces[face, 1]], vertices[faces[face, 2]])
-            nx, ny, nz = na[0] + nb[0] + nc[0], na[1] + nb[1] + nc[1], na[2] + nb[2] + nc[2]
-            volume = nx * x + ny * y + nz
-            length = np.sqrt((nx * nx + ny * ny + nz * nz) * (x * x + y * y + 1))
-            if volume == 0.0 or length == 0.0:
+            total = nx * x + ny * y + nz
+            if total == 0.0 or norm == 0.0:
                 continue
-            cosine[i, j] = abs(volume) / length
-            lens = _slope(grid, i, j, 0, 1, 0) * _slope(grid, i, j, 1, 0, 1)
-            lens -= _slope(grid, i, j, 1, 0, 0) * _slope(grid, i, j, 0, 1, 1)
-            uv = corner_uvs[face]
-            area = (uv[1, 0] - uv[0, 0]) * (uv[2, 1] - uv[0, 1]) - (uv[2, 0] - uv[0, 0]) * (uv[1, 1] - uv[0, 1])
-            # d(uv)/d(x, y) of a homography: its determinant is det(H) / w^3
-            a = vertices[faces[face, 0]]
-            det = a[0] * na[0] + a[1] * na[1] + a[2] * na[2]
-            footprint[i, j] = np.sqrt(abs(area * lens * det * det / (volume * volume * volume)))
+            sign = 1.0 if total > 0 else -1.0
+            wa = max(sign * (na[0] * x + na[1] * y + na[2]), 0.0)  # clamped, as the caster may name the neighbor
+            wb = max(sign * (nb[0] * x + nb[1] * y + nb[2]), 0.0)
+            wc = max(sign * (nc[0] * x + nc[1] * y + nc[2]), 0.0)
+            weight = 1.0 / (wa + wb + wc)
+            uv[i, j, 0] = (wa * corners[0, 0] + wb * corners[1, 0] + wc * corners[2, 0]) * weight
+            uv[i, j, 1] = (wa * corners[0, 1] + wb * corners[1, 1] + wc * corners[2, 1]) * weight
+            depth[i, j] = abs(volume) * weight
+            total = abs(total)
+            cosine[i, j] = total / np.sqrt(norm * (x * x + y * y + 1.0))
+            lens = pixel_area
+            if np.isnan(lens):
+                lens = _slope(grid, i, j, 0, 1, 0) * _slope(grid, i, j, 1, 0, 1)
+                lens = abs(lens - _slope(grid, i, j, 1, 0, 0) * _slope(grid, i, j, 0, 1, 1))
+            footprint[i, j] = np.sqrt(scale * lens / (total * total * total))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _depth_error(x: float, y: float, expected: float, measured: np.ndarray) -> float:
+    """Relative difference at pixel (x, y) of the sensor; NaN if it saw nothing there."""
+    if not (expected > 0.0 and 0.0 <= x < measured.shape[1] and 0.0 <= y < measured.shape[0]):
+        return np.nan
+    found = measured[int(y), int(x)]
+    return abs(found - expected) / expected if found > 0.0 else np.nan
+
+
+@njit(cache=True, nogil=True)
+def compare_depth_rows(
+    grid: np.ndarray, depth: np.ndarray, pose: np.ndarray, k: np.ndarray, measured: np.ndarray, error: np.ndarray
+) -> None:
+    """Write the relative depth error of every pixel; ``pose`` leads from the view to a sensor with intrinsics ``k``."""
+    for i in range(depth.shape[0]):
+        for j in range(depth.shape[1]):
+            error[i, j] = np.nan
+            if depth[i, j] > 0.0:
+                a, b, c = depth[i, j] * grid[i, j, 0], depth[i, j] * grid[i, j, 1], depth[i, j]
+                x = pose[0, 0] * a + pose[0, 1] * b + pose[0, 2] * c + pose[0, 3]
+                y = pose[1, 0] * a + pose[1, 1] * b + pose[1, 2] * c + pose[1, 3]
+                z = pose[2, 0] * a + pose[2, 1] * b + pose[2, 2] * c + pose[2, 3]
+                if z > 0.0:
+                    column = (k[0, 0] * x + k[0, 1] * y) / z + k[0, 2]
+                    error[i, j] = _depth_error(column, k[1, 1] * y / z + k[1, 2], z, measured)
+
+
+@njit(cache=True, nogil=True)
+def compare_depths(
+    pixels: np.ndarray, expected: np.ndarray, depth: np.ndarray, measured: np.ndarray, error: np.ndarray
+) -> None:
+    """Write the relative depth error of points at known pixels of a sensor; NaN where ``depth`` is 0."""
+    for index in range(len(depth)):
+        found = depth[index] > 0.0
+        x, y = pixels[index]
+        error[index] = _depth_error(x, y, expected[index], measured) if found else np.nan

@@ -8,8 +8,7 @@ from jaxtyping import Bool, UInt8
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.render.discontinuity import find_discontinuities
-from neuraltex.render.fragments import Rasterizer
-from neuraltex.render.interpolate import surface_normals
+from neuraltex.render.fragments import Rasterizer, render_depth
 
 CREASE = np.cos(np.deg2rad(40.0))
 """Neighboring pixels whose faces meet at a sharper angle than this show a crease."""
@@ -22,9 +21,9 @@ def draw_edges(
     photo: UInt8[np.ndarray, "H W 3"], mesh: Mesh, rasterizer: Rasterizer, camera: Camera
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Draw depth discontinuities (red) and sharp creases (blue, fainter) over a photograph of the camera's size."""
-    fragments = rasterizer.render(camera)
-    silhouette = find_discontinuities(fragments, mesh, camera)
-    crease = _creases(surface_normals(fragments, mesh).numpy(force=True)) & ~silhouette
+    face_idx = rasterizer.visible_faces(camera)
+    silhouette = find_discontinuities(face_idx, render_depth(face_idx, mesh, camera), mesh, camera)
+    crease = _creases(np.where(face_idx[..., None] >= 0, mesh.face_normals[face_idx], 0)) & ~silhouette
     drawn = photo.astype(np.float32)
     for mask, name, opacity in ((crease, "crease", 0.45), (silhouette, "silhouette", 0.75)):
         drawn[mask] += opacity * (np.array(COLORS[name], np.float32) - drawn[mask])

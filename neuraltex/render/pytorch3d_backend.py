@@ -2,8 +2,9 @@
 
 import importlib.util
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuraltex.core.errors import MissingDependency, UsageError
@@ -47,6 +48,10 @@ class PyTorch3DRasterizer:
             )
         self.mesh, self.device = mesh, torch.device(device)
         self._near = NEAR * float(torch.from_numpy(mesh.vertices.max(0) - mesh.vertices.min(0)).norm())
+
+    def visible_faces(self, camera: Camera) -> Int[np.ndarray, "H W"]:
+        """Return the face behind every pixel center, -1 for none."""
+        return self.render(camera).face_idx.numpy(force=True).astype(np.int32)
 
     def render(self, camera: Camera) -> Fragments:
         """Return the fragments of a view.

@@ -1,5 +1,6 @@
 """Brute force in plain torch: every ray against every face in double precision. Slow, simple, the truth of tests."""
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -23,6 +24,10 @@ class ReferenceRasterizer:
 
     def __init__(self, mesh: Mesh, device: str | torch.device = "cpu") -> None:
         self.mesh, self.device = mesh, torch.device(device)
+
+    def visible_faces(self, camera: Camera) -> Int[np.ndarray, "H W"]:
+        """Return the face behind every pixel center, -1 for none."""
+        return self.render(camera).face_idx.numpy(force=True).astype(np.int32)
 
     def render(self, camera: Camera) -> Fragments:
         """Return the fragments of a view."""

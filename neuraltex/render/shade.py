@@ -42,7 +42,7 @@ class TexturedRenderer:
         backend: Rasterizer, see :func:`neuraltex.render.fragments.make_rasterizer`.
     """
 
-    def __init__(self, textured: TexturedMesh, backend: Backend = "embree") -> None:
+    def __init__(self, textured: TexturedMesh, backend: Backend = "auto") -> None:
         self._rasterizer: Rasterizer = make_rasterizer(textured.mesh, backend)
         self._textures = textured.textures
         self._corner_values, self._face_texture = _corner_values(textured)

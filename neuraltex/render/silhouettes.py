@@ -1,6 +1,6 @@
 """Where photographs show the silhouettes of the mesh, to a fraction of a pixel: finds half-pixel mistakes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -8,7 +8,8 @@ from jaxtyping import Float
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.render.discontinuity import find_discontinuities
-from neuraltex.render.fragments import Rasterizer
+from neuraltex.render.fragments import Rasterizer, render_depth
+from neuraltex.render.parallel import map_threads
 
 REACH = 3
 """Offsets up to this many pixels are looked at."""
@@ -18,7 +19,7 @@ MIN_CONTRAST = 2.0
 
 
 def silhouette_offset(
-    mesh: Mesh, rasterizer: Rasterizer, cameras: Sequence[Camera], photos: Sequence[Float[np.ndarray, "H W 3"]]
+    mesh: Mesh, rasterizer: Rasterizer, cameras: Sequence[Camera], photos: Iterable[Float[np.ndarray, "H W 3"]]
 ) -> tuple[float, float]:
     """Return how far right and down of the mesh's silhouettes the photographs show them [px].
 
@@ -26,15 +27,19 @@ def silhouette_offset(
     contrast of the photographs there, as a function of an offset, peaks at the misplacement. NaN where there are
     too few silhouettes or they do not show (a rough mesh, a distractor in front).
     """
+
+    def measure(pair: tuple[Camera, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        camera, grey = pair[0], pair[1].mean(-1, dtype=np.float32)
+        face_idx = rasterizer.visible_faces(camera)
+        depth = render_depth(face_idx, mesh, camera)
+        edges = find_discontinuities(face_idx, depth, mesh, camera)
+        found = [_profile(*(array.T if swap else array for array in (edges, depth, grey))) for swap in (False, True)]
+        return np.stack([profile for profile, _ in found]), np.array([count for _, count in found])
+
     profiles, counts = np.zeros((2, 2 * REACH + 1)), np.zeros(2)
-    for camera, photo in zip(cameras, photos, strict=True):
-        fragments = rasterizer.render(camera)
-        edges = find_discontinuities(fragments, mesh, camera)
-        depth, grey = fragments.depth.cpu().numpy(), photo.mean(-1)
-        for axis, swap in enumerate((False, True)):
-            profile, count = _profile(*(array.T if swap else array for array in (edges, depth, grey)))
-            profiles[axis] += profile
-            counts[axis] += count
+    for profile, count in map_threads(measure, zip(cameras, photos, strict=True)):
+        profiles += profile
+        counts += count
     x, y = (_peak(profile, count) for profile, count in zip(profiles, counts, strict=True))
     return x, y
 

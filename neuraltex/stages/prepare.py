@@ -42,8 +42,8 @@ class Config(Common):
     """Resample the photographs by this factor, e.g. 0.5."""
     test_every: int = 8
     """Hold out every N-th photograph by name, starting with the first; 0 holds out none."""
-    backend: Literal["auto", "embree", "pytorch3d", "reference"] = "auto"
-    """Rasterizer; auto takes pytorch3d on CUDA where it is installed, else embree."""
+    backend: Literal["auto", "zbuffer", "embree", "pytorch3d", "reference"] = "auto"
+    """Rasterizer; auto takes pytorch3d on CUDA where it is installed, else the z-buffer on the CPU."""
     keep_uv: bool = True
     """Keep the texture coordinates of the mesh if it has some; otherwise always unwrap."""
     color_camera: Path | None = None
@@ -184,14 +184,19 @@ def _parameterize(config: Config, mesh: Mesh) -> tuple[Mesh, dict[str, Any]]:
 
 
 def _make_rasterizer(config: Config, mesh: Mesh, scene: Scene) -> Rasterizer:
-    """Build the rasterizer asked for; ``auto`` casts rays if any lens is distorted, which a z-buffer cannot render."""
+    """Build the rasterizer asked for; ``auto`` is the z-buffer if any lens is distorted, which pytorch3d refuses.
+
+    Torch, which takes longer to load than many a scene to render, is imported only for pytorch3d.
+    """
+    from importlib.util import find_spec
+
     from neuraltex.core.runtime import resolve_device
     from neuraltex.render.fragments import make_rasterizer
 
     backend = config.backend
-    if backend == "auto" and any(view.camera.lens != "pinhole" for view in scene.views):
-        backend = "embree"
-    return make_rasterizer(mesh, backend, resolve_device("auto" if backend in ("auto", "pytorch3d") else "cpu"))
+    if backend == "auto" and (find_spec("pytorch3d") is None or any(v.camera.lens != "pinhole" for v in scene.views)):
+        backend = "zbuffer"
+    return make_rasterizer(mesh, backend, resolve_device("auto") if backend in ("auto", "pytorch3d") else "cpu")
 
 
 def _render(

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from neuraltex.core.runtime import logger
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from neuraltex.geometry.camera import Camera
     from neuraltex.geometry.mesh import Mesh
     from neuraltex.io.prepared import PreparedView
     from neuraltex.render.alignment import Alignment
@@ -27,28 +28,59 @@ HALF_PIXEL_RANGE = (0.3, 0.75)
 
 def prove(folder: Path, mesh: Mesh, rasterizer: Rasterizer, views: Sequence[PreparedView]) -> dict[str, Any]:
     """Write ``proof.jpg``, score the alignment and warn loudly when it is suspicious; returns what scene.json keeps."""
-    from neuraltex.io.images import write_rgb
     from neuraltex.io.photos import resample
     from neuraltex.render.alignment import check_alignment
-    from neuraltex.render.proof import compose_sheet, draw_edges
     from neuraltex.render.silhouettes import silhouette_offset
 
     usable = [index for index, view in enumerate(views) if view.split == "train"]  # held-out ones only ever score
-    photos = {usable[i]: views[usable[i]].load_image() for i in _spread(len(usable), NUM_SCORED)}
+    photos = _read_reduced(views, [usable[i] for i in _spread(len(usable), NUM_SCORED)])
     small = {index: resample(photo, *_fit(photo, SCORED_SIZE)) / 255 for index, photo in photos.items()}
     cameras, names = [view.camera for view in views], [view.name for view in views]
     alignment = check_alignment(mesh, rasterizer, cameras, names, small)
-    exact = _within_budget(photos)
-    offset = silhouette_offset(mesh, rasterizer, [cameras[index] for index in exact], [photos[i] / 255 for i in exact])
+    exact = _within_budget([views[index] for index in photos])
+    offset = silhouette_offset(
+        mesh, rasterizer, [view.camera for view in exact], (view.load_image() / np.float32(255) for view in exact)
+    )
     report = _report(alignment, offset)
-    tiles, shown = [], [list(photos)[i] for i in _spread(len(photos), NUM_TILES)]
-    for index in shown:
-        size = _fit(photos[index], TILE_SIZE)
-        tiles.append(draw_edges(resample(photos[index], *size), mesh, rasterizer, cameras[index].scaled(*size)))
-    title = f"alignment score {alignment.score:.2f} (1 is perfect)   {report['likely_mistake'] or ''}"
-    write_rgb(folder / "proof.jpg", compose_sheet(tiles, [names[index] for index in shown], title), quality=88)
+    shown = [list(photos)[i] for i in _spread(len(photos), NUM_TILES)]
+    _draw_sheet(folder, mesh, rasterizer, [(names[i], cameras[i], photos[i]) for i in shown], report)
     _speak(folder, report)
     return report
+
+
+def _read_reduced(views: Sequence[PreparedView], chosen: Sequence[int]) -> dict[int, np.ndarray]:
+    """Read photographs at little more than the size of a tile, by the index of their view."""
+    from neuraltex.io.images import read_rgb_reduced
+    from neuraltex.render.parallel import map_threads
+
+    def read(index: int) -> np.ndarray:
+        view = views[index]
+        return read_rgb_reduced(view.image, (view.camera.width, view.camera.height), TILE_SIZE)
+
+    return dict(zip(chosen, map_threads(read, chosen), strict=True))
+
+
+def _draw_sheet(
+    folder: Path,
+    mesh: Mesh,
+    rasterizer: Rasterizer,
+    shown: Sequence[tuple[str, Camera, np.ndarray]],
+    report: dict[str, Any],
+) -> None:
+    """Write the proof sheet: photographs by name with the edges that their cameras see."""
+    from neuraltex.io.images import write_rgb
+    from neuraltex.io.photos import resample
+    from neuraltex.render.parallel import map_threads
+    from neuraltex.render.proof import compose_sheet, draw_edges
+
+    def draw(item: tuple[str, Camera, np.ndarray]) -> np.ndarray:
+        _, camera, photo = item
+        size = _fit(photo, TILE_SIZE)
+        return draw_edges(resample(photo, *size), mesh, rasterizer, camera.scaled(*size))
+
+    title = f"alignment score {report['score']:.2f} (1 is perfect)   {report['likely_mistake'] or ''}"
+    sheet = compose_sheet(list(map_threads(draw, shown)), [name for name, _, _ in shown], title)
+    write_rgb(folder / "proof.jpg", sheet, quality=88)
 
 
 def _report(alignment: Alignment, offset: tuple[float, float]) -> dict[str, Any]:
@@ -93,13 +125,8 @@ def _fit(photo: np.ndarray, longer: int) -> tuple[int, int]:
     return max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale))
 
 
-def _within_budget(photos: dict[int, np.ndarray]) -> list[int]:
+def _within_budget(views: Sequence[PreparedView]) -> list[PreparedView]:
     """Return the first views, at least one, that stay within the budget of pixels."""
-    chosen: list[int] = []
-    pixels = 0
-    for index, photo in photos.items():
-        pixels += photo.shape[0] * photo.shape[1]
-        if chosen and pixels > OFFSET_MEGAPIXELS * 1e6:
-            break
-        chosen.append(index)
-    return chosen
+    sizes = [view.camera.width * view.camera.height for view in views]
+    within = sum(sum(sizes[: count + 1]) <= OFFSET_MEGAPIXELS * 1e6 for count in range(len(sizes)))
+    return list(views[: max(1, within)])

@@ -1,14 +1,13 @@
-"""The per-view part of ``prepare``: uv map, confidence, photograph and mask of every view."""
+"""The per-view part of ``prepare``: uv map, confidence, photograph and mask of every view; free of torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuraltex.core.runtime import progress
+from neuraltex.core.runtime import logger, progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,11 +15,8 @@ if TYPE_CHECKING:
     from neuraltex.geometry.camera import Camera
     from neuraltex.geometry.mesh import Mesh
     from neuraltex.geometry.scene import Split, View
-    from neuraltex.io.prepared import Confidence, PreparedView, UvMap
+    from neuraltex.io.prepared import PreparedView
     from neuraltex.render.fragments import Rasterizer
-
-MAX_WAITING = 2
-"""Views that may wait to be written, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -67,39 +63,33 @@ def prepare_views(
     image_scale: float = 1.0,
     uv_suffix: str = ".npz",
 ) -> PreparedViews:
-    """Render and write all views; a second thread writes while the next view is rendered.
+    """Render and write all views, as many at a time as there are cores.
 
     Files of an earlier, interrupted run are written again; that costs less than telling whether they still fit.
     """
     import numpy as np
 
     from neuraltex.io.photos import file_stems
-    from neuraltex.render.uv_maps import confidence, uv_map
+    from neuraltex.render.parallel import map_threads
 
     stems = file_stems([view.name for view in views])
     seen = np.zeros(mesh.num_faces, bool)
     visible: dict[str, int] = {}
     prepared: list[PreparedView] = []
-    pending: list[Future[None]] = []
     pixels = 0
-    with ThreadPoolExecutor(1) as writer:
-        for view in progress(views, label="uv maps", unit="view"):
-            camera = scale_camera(view.camera, image_scale)
-            fragments = rasterizer.render(camera)
-            pixels += camera.width * camera.height
-            visible[view.name] = int(fragments.mask.sum())
-            if not visible[view.name]:
-                continue
-            if splits[view.name] == "train":
-                seen[fragments.face_idx[fragments.mask].cpu().numpy()] = True
-            target = _target(folder, view, stems[view.name], splits[view.name], camera, uv_suffix)
-            maps = uv_map(fragments, mesh), confidence(fragments, mesh, camera, texture_size)
+
+    def prepare(view: View) -> tuple[PreparedView, np.ndarray]:
+        camera = scale_camera(view.camera, image_scale)
+        target = _target(folder, view, stems[view.name], splits[view.name], camera, uv_suffix)
+        return target, _prepare_view(target, view, mesh, rasterizer, texture_size)
+
+    for target, hits in progress(map_threads(prepare, views), total=len(views), label="uv maps", unit="view"):
+        pixels += target.camera.width * target.camera.height
+        visible[target.name] = int(hits.sum())
+        if visible[target.name]:
             prepared.append(target)
-            pending.append(writer.submit(_write, target, view, *maps))
-            if len(pending) > MAX_WAITING:
-                pending.pop(0).result()
-        for future in pending:
-            future.result()
+        if target.split == "train":
+            seen |= hits > 0
     blind = tuple(name for name, count in visible.items() if not count)
     return PreparedViews(tuple(prepared), blind, visible, seen, pixels / 1e6)
 
@@ -126,12 +116,42 @@ def _target(folder: Path, view: View, stem: str, split: Split, camera: Camera, u
     )
 
 
-def _write(target: PreparedView, view: View, uv_map: UvMap, confidence: Confidence) -> None:
+def _prepare_view(
+    target: PreparedView, view: View, mesh: Mesh, rasterizer: Rasterizer, texture_size: int
+) -> np.ndarray:
+    """Render and write one view unless it does not see the mesh; returns the number of pixels that see each face."""
+    from dataclasses import replace
+
+    import numpy as np
+
     from neuraltex.io.photos import place_mask, place_photo
     from neuraltex.io.prepared import write_confidence, write_uv_map
+    from neuraltex.render.uv_maps import render_maps
 
-    write_uv_map(target.uv, uv_map)
-    write_confidence(target.confidence, confidence)
+    maps = render_maps(rasterizer, mesh, target.camera, texture_size)
+    hits: np.ndarray = np.bincount(maps.face_idx[maps.uv_map.mask], minlength=mesh.num_faces)
+    if not hits.any():
+        return hits
+    write_uv_map(target.uv, maps.uv_map)
+    error = None if view.depth is None else _depth_error(maps.depth, target.camera, view)
+    write_confidence(target.confidence, replace(maps.confidence, depth_error=error))
     place_photo(view.image, target.image, target.camera, view.camera)
     if view.mask is not None and target.mask is not None:
         place_mask(view.mask, target.mask, target.camera, view.camera)
+    return hits
+
+
+def _depth_error(depth: np.ndarray, camera: Camera, view: View) -> np.ndarray | None:
+    """Compare the surface with the sensor's depth image; a broken one only costs this information."""
+    from neuraltex.core.errors import DataError
+    from neuraltex.io.fuse import read_depth
+    from neuraltex.render.uv_maps import depth_error
+
+    assert view.depth is not None
+    try:
+        measured = read_depth(view.depth, view.depth_scale)
+    except DataError as error:
+        logger.warning("%s; its pixels are not compared with a sensor", error.what)
+        return None
+    sensor = view.depth_camera or view.camera
+    return depth_error(depth, camera, measured, sensor.scaled(measured.shape[1], measured.shape[0]))

@@ -11,7 +11,7 @@ from neuraltex.core.conventions import flip_v
 from neuraltex.io.images import read_exr
 from neuraltex.io.meshes import write_mesh
 from neuraltex.render.fragments import make_rasterizer
-from neuraltex.render.uv_maps import uv_map
+from neuraltex.render.uv_maps import render_maps
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,7 +38,7 @@ def test_seven_arguments(tmp_path: Path) -> None:
         from dataclasses import replace
 
         own = replace(camera, fx=camera.fx * (1 + 0.1 * index), cx=camera.cx * (1 + 0.1 * index)).scaled(320, 240)
-        found = uv_map(make_rasterizer(mesh).render(own), mesh)
+        found = render_maps(make_rasterizer(mesh), mesh, own, 1).uv_map
         layers = read_exr(tmp_path / "uvs" / f"{index}.exr")
         assert layers.shape == (240, 320, 3)
         same = (layers[..., 2] > 0.5) == found.mask

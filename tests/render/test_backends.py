@@ -13,9 +13,9 @@ from neuraltex.render.fragments import Backend, make_rasterizer
 from neuraltex.render.interpolate import interpolate, surface_points
 
 needs_pytorch3d = pytest.mark.skipif(importlib.util.find_spec("pytorch3d") is None, reason="pytorch3d is not installed")
-FAST = ["embree", pytest.param("pytorch3d", marks=needs_pytorch3d)]
+FAST = ["zbuffer", "embree", pytest.param("pytorch3d", marks=needs_pytorch3d)]
 ALL = ["reference", *FAST]
-RAY_CASTERS = ["reference", "embree"]
+RAY_CASTERS = ["reference", "zbuffer", "embree"]
 LENSES = {"brown": (-0.21, 0.06, 0.003, -0.002, 0.01), "fisheye": (0.05, -0.01, 0.002, 0.0)}
 
 

@@ -97,10 +97,11 @@ def test_compiled_loops_equal_their_torch_twins(mesh, lens: str) -> None:
     twin = fragments_from_faces(fragments.face_idx, mesh, camera)
     torch.testing.assert_close(fragments.bary, twin.bary, atol=1e-5, rtol=0)
     torch.testing.assert_close(fragments.depth, twin.depth)
-    found = uv_maps.uv_map(fragments, mesh)
+    maps = uv_maps.render_maps(make_rasterizer(mesh, "embree"), mesh, camera, 512)
+    found, trust = maps.uv_map, maps.confidence
+    np.testing.assert_allclose(maps.depth, fragments.depth, rtol=1e-5)
     expected = interpolate(fragments, torch.from_numpy(mesh.corner_uvs)).numpy()
     np.testing.assert_allclose(found.uv, expected, atol=1e-6)
-    trust = uv_maps.confidence(fragments, mesh, camera, 512)
     truth = footprint(uv_jacobian(fragments, mesh, camera), 512).numpy()
     np.testing.assert_allclose(trust.footprint, truth, rtol=1e-4, atol=1e-6)
     to_camera = camera.center - surface_points(fragments, mesh).numpy()

@@ -7,10 +7,10 @@ from synthetic import lumps, orbit, with_grid_uv
 
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.render.discontinuity import discontinuity_distance, distance_to, find_discontinuities
+from neuraltex.render.discontinuity import distance_to, find_discontinuities
 from neuraltex.render.fragments import make_rasterizer
-from neuraltex.render.parallel import for_row_blocks
-from neuraltex.render.uv_maps import render_uv_map
+from neuraltex.render.parallel import for_row_blocks, map_threads, num_threads
+from neuraltex.render.uv_maps import depth_error, render_maps
 
 CAMERA = Camera(60, 40, 60.0, 60.0, 30.0, 20.0, np.eye(4))
 
@@ -26,31 +26,32 @@ def squares(*places: tuple[float, float, float, float]) -> Mesh:
     return with_grid_uv(Mesh(vertices, faces))
 
 
+def look(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """Discontinuities and distances to them."""
+    maps = render_maps(make_rasterizer(mesh), mesh, CAMERA, 256)
+    return find_discontinuities(maps.face_idx, maps.depth, mesh, CAMERA), maps.confidence.distance
+
+
 def test_step_marks_both_sides_and_only_them() -> None:
     mesh = squares((-9, 0, 2, 0), (-9, 9, 3, 0))
-    fragments = make_rasterizer(mesh).render(CAMERA)
-    edges = find_discontinuities(fragments, mesh, CAMERA)
+    edges, distance = look(mesh)
     assert edges[:, 29:31].all()
     assert edges.sum() == 2 * 40
-    distance = discontinuity_distance(fragments, mesh, CAMERA)
     np.testing.assert_array_equal(distance[7, :30], np.arange(29, -1, -1))
 
 
 def test_slanted_planes_and_creases_are_no_discontinuities() -> None:
     mesh = squares((-9, 0, 3, 0.3), (0, 9, 3, -0.25))
-    fragments = make_rasterizer(mesh).render(CAMERA)
-    assert fragments.mask.all()
-    assert not find_discontinuities(fragments, mesh, CAMERA).any()
-    assert (discontinuity_distance(fragments, mesh, CAMERA) == 255).all()
+    edges, distance = look(mesh)
+    assert not edges.any()
+    assert (distance == 255).all()
 
 
 def test_silhouette_against_background_counts() -> None:
     mesh = squares((-9, 0, 2, 0))
-    fragments = make_rasterizer(mesh).render(CAMERA)
-    edges = find_discontinuities(fragments, mesh, CAMERA)
+    edges, distance = look(mesh)
     assert edges[:, 29].all()
     assert edges.sum() == 40
-    distance = discontinuity_distance(fragments, mesh, CAMERA)
     assert not distance[:, 30:].any()
 
 
@@ -76,13 +77,13 @@ def test_result_does_not_depend_on_threads() -> None:
     try:
         for threads in (1, 3):
             torch.set_num_threads(threads)
-            results.append(render_uv_map(make_rasterizer(mesh), mesh, camera, 256))
+            results.append(render_maps(make_rasterizer(mesh), mesh, camera, 256))
     finally:
         torch.set_num_threads(before)
     for name in ("uv", "mask"):
-        np.testing.assert_array_equal(getattr(results[0][0], name), getattr(results[1][0], name))
+        np.testing.assert_array_equal(getattr(results[0].uv_map, name), getattr(results[1].uv_map, name))
     for name in ("cosine", "footprint", "distance"):
-        np.testing.assert_array_equal(getattr(results[0][1], name), getattr(results[1][1], name))
+        np.testing.assert_array_equal(getattr(results[0].confidence, name), getattr(results[1].confidence, name))
 
 
 def test_a_failure_in_a_thread_is_raised() -> None:
@@ -91,3 +92,31 @@ def test_a_failure_in_a_thread_is_raised() -> None:
 
     with pytest.raises(ValueError, match="rows"):
         for_row_blocks(fail, 100)
+
+
+@pytest.mark.parametrize("lens", ["pinhole", "brown"])
+def test_depth_error_sees_through_the_eyes_of_the_sensor(lens: str) -> None:
+    """The sensor stands 0.2 to the right and looks at a plane, except for a hole and an obstacle in front of it."""
+    mesh, pose = squares((-9, 9, 2, 0)), np.eye(4)
+    pose[0, 3] = -0.2
+    sensor = Camera(30, 20, 30.0, 30.0, 15.0, 10.0, pose, lens=lens, distortion=() if lens == "pinhole" else (1e-9,))
+    measured = np.full((20, 30), 2.0, np.float32)
+    measured[:, 10], measured[:, 12] = 0, 1.5
+    depth = render_maps(make_rasterizer(mesh), mesh, CAMERA, 64).depth
+    error = depth_error(depth, CAMERA, measured, sensor)
+    column = (np.arange(60) + 0.5) / 2 - 3  # 0.2 * 30 / 2 = 3 pixels of the sensor
+    seen = column >= 0
+    assert np.isnan(error[:, ~seen]).all()
+    assert np.isnan(error[:, np.floor(column) == 10]).all()
+    np.testing.assert_allclose(error[:, np.floor(column) == 12], 0.25, rtol=1e-6)
+    assert (error[:, seen & ~np.isin(np.floor(column), (10, 12))] < 1e-6).all()
+
+
+def test_work_within_a_worker_does_not_start_threads() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        assert list(map_threads(lambda _: num_threads(), range(5))) == [1] * 5
+        assert num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
