@@ -100,6 +100,8 @@ class CalibrateConfig:
     """Factor by which the images of the first round are reduced; halves from round to round."""
     finest: int = 1
     """Factor below which it does not fall."""
+    shared_rounds: int = 0
+    """First rounds that refine rig and intrinsics and leave the poses as they are."""
     flow_rounds: int = 3
     """Last rounds in which the grid is refined too."""
 

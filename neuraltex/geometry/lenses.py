@@ -13,6 +13,7 @@ does that, so such points have no image: both directions return NaN for them.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -79,6 +80,11 @@ def _smallest_root(coefficients: Sequence[float]) -> float:
 
 
 def _brown_fold(params: Sequence[float]) -> float:
+    return _brown_fold_of(tuple(float(value) for value in params))
+
+
+@lru_cache(maxsize=64)
+def _brown_fold_of(params: tuple[float, ...]) -> float:
     """Radius at which the radial factor stops growing (or has a pole), the limit of the model's meaning.
 
     With s = r^2, top T and bottom B of the rational factor, d(r T / B)/dr = 0 where T B + 2 s (T' B - T B') = 0.

@@ -15,6 +15,8 @@ from neuraltex.core.runtime import is_main, logger, resolve_device, seed_everyth
 from neuraltex.stages.common import Common, Result
 
 DEFAULT_PRESET = "quality"
+CALIBRATED = "calibrated"
+"""Folder of a run for the scene with refined cameras."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +70,27 @@ def run(config: Config) -> Result:
         handler = _log_to(config.output_dir / "log.txt")
         try:
             seed_everything(config.seed)
+            scene = _calibrated(config, scene)
             fitted = GradientFit(config, device, config.output_dir, resume=config.resume)(scene)
             return Result(config.output_dir, _write(config, scene, fitted, str(device)) if is_main() else {})
         finally:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _calibrated(config: Config, scene: Any) -> Any:
+    """Refine the cameras if asked to; every process, and a resumed run, reads what the first one wrote."""
+    from neuraltex.fit.calibrate.scene import calibrate_scene, wants_refinement
+    from neuraltex.fit.distributed import wait_for_all
+    from neuraltex.io.prepared import read_prepared
+
+    folder = config.output_dir / CALIBRATED
+    if not wants_refinement(config):
+        return scene
+    if is_main() and not (config.resume and (folder / "scene.json").is_file()):
+        calibrate_scene(scene, config, folder)
+    wait_for_all()
+    return read_prepared(folder)
 
 
 def _write(config: Config, scene: Any, fitted: Any, device: str) -> dict[str, Any]:
@@ -85,6 +103,7 @@ def _write(config: Config, scene: Any, fitted: Any, device: str) -> dict[str, An
         "name": scene.info.get("name", config.data.name),
         "method": Path(config.preset).stem,
         "scene": Path(os.path.relpath(config.data.resolve(), config.output_dir.resolve())).as_posix(),
+        "calibrated": CALIBRATED if scene.path == config.output_dir / CALIBRATED else None,
         **fitted.stats,
         "seed": config.seed,
         "device": device,
