@@ -125,19 +125,14 @@ def test_first_ctrl_c_finishes_the_step_and_saves(scene: Path, tmp_path: Path) -
     assert all(value.isfinite().all() for value in saved.model.values())
 
 
+def torchrun(scene: Path, run: Path, *more: str) -> list[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return [*launcher, "-m", "neuraltex", *flags_of(scene, run, *more)]
+
+
 def test_two_processes_take_the_steps_of_one(scene: Path, straight: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "neuraltex",
-    ]
-    done = call([*torchrun, *command(scene, run)[3:]])
+    done = call(torchrun(scene, run))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == str(run)
     one, two = read_run(straight), read_run(run)
@@ -146,6 +141,20 @@ def test_two_processes_take_the_steps_of_one(scene: Path, straight: Path, tmp_pa
     np.testing.assert_allclose(
         [entry["train/loss"] for entry in two.history], [entry["train/loss"] for entry in one.history], rtol=1e-4
     )
+
+
+def test_two_processes_see_the_same_on_the_pixels_kept_out(scene: Path, tmp_path: Path) -> None:
+    flags = ("--texture.init", "grey", "--loop.check-share", "0.3", "--loop.check-every", "4")
+    runs = []
+    for name, start in (("one", command), ("two", torchrun)):
+        done = call(start(scene, tmp_path / name, *flags))
+        assert done.returncode == 0, done.stderr
+        runs.append(read_run(tmp_path / name))
+    seen = [[e["check/objective"] for e in run.history if "check/objective" in e] for run in runs]
+    assert len(seen[0]) == 6
+    np.testing.assert_allclose(seen[1], seen[0], rtol=1e-4)
+    assert runs[0].manifest["best_step"] == runs[1].manifest["best_step"] > 0
+    assert np.abs(runs[1].texture - runs[0].texture).mean() < 1e-5
 
 
 def test_corrupt_checkpoint_is_an_error_with_a_remedy(
