@@ -4,11 +4,12 @@ Works on NumPy arrays on the host; row 0 of every array is v = 1.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numba import njit
 
 from neuraltex.core.conventions import texel_from_uv
 from neuraltex.core.errors import ShapeError
+from neuraltex.geometry.charts import chart_components
 from neuraltex.geometry.mesh import Mesh
 
 _SMOOTHING_SWEEPS = 8  # relaxation steps per pyramid level; enough to hide the grid of the level below
@@ -27,10 +28,31 @@ def rasterize_charts(mesh: Mesh, size: int | tuple[int, int]) -> Bool[np.ndarray
         DataError: if the mesh has no uvs.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    x, y = texel_from_uv(mesh.corner_uvs, width, height)
     inside = np.zeros((height, width), np.bool_)
-    _mark_triangles(np.stack([x, y], -1), inside)
+    _mark_triangles(_texel_corners(mesh, height, width), np.ones(mesh.num_faces, np.bool_), inside)
     return inside
+
+
+def number_charts(mesh: Mesh, size: tuple[int, int]) -> Int[np.ndarray, "Ht Wt"]:
+    """Return the number of the chart that the center of each texel lies in, from 1; 0 where there is none (int32).
+
+    Args:
+        mesh: Mesh with uvs.
+        size: (Ht, Wt).
+
+    Raises:
+        DataError: if the mesh has no uvs.
+    """
+    corners = _texel_corners(mesh, *size)
+    assert mesh.uv_faces is not None
+    assert mesh.uvs is not None
+    number = np.zeros(size, np.int32)
+    _mark_triangles(corners, chart_components(mesh.uv_faces, len(mesh.uvs)).astype(np.int32) + 1, number)
+    return number
+
+
+def _texel_corners(mesh: Mesh, height: int, width: int) -> Float[np.ndarray, "F 3 2"]:
+    return np.stack(texel_from_uv(mesh.corner_uvs, width, height), -1)
 
 
 def dilate(
@@ -86,7 +108,7 @@ def _edge(ax, ay, bx, by, px, py):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _mark_triangles(corners, inside):  # type: ignore[no-untyped-def]
+def _mark_triangles(corners, value, inside):  # type: ignore[no-untyped-def]
     height, width = inside.shape
     for f in range(len(corners)):
         ax, ay, bx, by, cx, cy = corners[f].ravel()
@@ -98,7 +120,7 @@ def _mark_triangles(corners, inside):  # type: ignore[no-untyped-def]
             for x in range(first, last + 1):
                 e0, e1, e2 = _edge(ax, ay, bx, by, x, y), _edge(bx, by, cx, cy, x, y), _edge(cx, cy, ax, ay, x, y)
                 if (e0 >= 0 and e1 >= 0 and e2 >= 0) or (e0 <= 0 and e1 <= 0 and e2 <= 0):
-                    inside[y, x] = True
+                    inside[y, x] = value[f]
 
 
 @njit(nogil=True, cache=True)

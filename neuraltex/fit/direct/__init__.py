@@ -1,1 +1,1 @@
-"""Textures as the solution of normal equations, accumulated in one streaming pass over the photographs."""
+"""The texture as the solution of normal equations that are summed photograph by photograph."""

@@ -1,0 +1,217 @@
+"""Normal equations of bilinear, mip-mapped sampling: everything photographs say about a texture, summed.
+
+A pixel of weight w and color c that reads texels with bilinear weights a adds ``w a a'`` to the matrix and ``w a c``
+to the right-hand side of the level(s) of the mip chain that its footprint covers. Since a lookup reads a cell of 2x2
+texels, a texel is coupled with its 8 neighbors only, and by symmetry five numbers per texel hold the matrix: the texel
+itself, its right, lower, lower right and lower left neighbor. Three more hold the colors. Memory does not depend on the
+number of photographs; sums over processes and over time are exact.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from neuraltex.core.errors import DataError
+from neuraltex.core.files import atomic_path
+from neuraltex.core.runtime import cpu_threads
+from neuraltex.fit.direct import kernels
+from neuraltex.fit.direct.layout import MipLayout
+from neuraltex.fit.direct.penalty import Penalty, code
+from neuraltex.fit.distributed import sum_over_processes
+
+CHANNELS = 8
+"""Floats per texel: center, right, down, down-right, down-left, red, green, blue."""
+PIECE = 1 << 18
+"""Pixels that are prepared at a time; they stay in cache until they are scattered."""
+ALL_REDUCE_ROWS = 1 << 22
+"""Texels that are summed over processes at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Robust:
+    """How pixels that differ from the texture so far lose weight.
+
+    Args:
+        chain: Mip chain of that texture in the layout of the equations [rows, 3].
+        penalty: Penalty of the difference.
+        scale: Its scale [color in 0 to 1].
+    """
+
+    chain: Float[np.ndarray, "R 3"]
+    penalty: Penalty
+    scale: float
+
+
+@dataclass(eq=False)
+class NormalEquations:
+    """Sums over pixels.
+
+    Args:
+        size: (Ht, Wt) of the texture.
+        levels: Levels of the mip chain; 1 lets every pixel constrain the finest texels.
+    """
+
+    size: tuple[int, int]
+    levels: int = 1
+    layout: MipLayout = field(init=False)
+    rows: Float[np.ndarray, "R 8"] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.layout = MipLayout.of(self.size, max(self.levels, 1))
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all pixels and give the memory back."""
+        self.rows = self.layout.zeros(CHANNELS)
+
+    @property
+    def images(self) -> list[Float[np.ndarray, "Ht Wt 8"]]:
+        """The levels as images, finest first; they share the memory of :attr:`rows`."""
+        return self.layout.views(self.rows)
+
+    def add(
+        self,
+        uv: Float[np.ndarray, "P 2"],
+        color: Float[np.ndarray, "P 3"],
+        weight: Float[np.ndarray, " P"],
+        footprint: Float[np.ndarray, " P"] | None = None,
+    ) -> None:
+        """Add pixels given as floats.
+
+        Args:
+            uv: Where they lie on the texture.
+            color: Their color [0 to 1].
+            weight: Their weight.
+            footprint: Square root of their area on the texture [texel]; ``None`` is at most 1.
+        """
+        height, width = self.size
+        pixels = np.empty((len(uv), 7), np.float32)
+        pixels[:, 0] = uv[:, 0].astype(np.float32) * np.float32(width) - np.float32(0.5)
+        pixels[:, 1] = (np.float32(1) - uv[:, 1].astype(np.float32)) * np.float32(height) - np.float32(0.5)
+        pixels[:, 2] = 0 if footprint is None else mip_level(footprint, len(self.layout.sizes))
+        pixels[:, 3], pixels[:, 4:] = weight, color
+        self._scatter(pixels)
+
+    def add_photo(
+        self,
+        image: UInt8[np.ndarray, "H W 3"],
+        uv: Float[np.ndarray, "H W 2"],
+        weight: UInt8[np.ndarray, "H W"],
+        footprint: Float[np.ndarray, "H W"],
+        colors: Float[np.ndarray, "K 3"],
+        falloff: Float[np.ndarray, "H W"] | None = None,
+        robust: Robust | None = None,
+        *,
+        scale: float = 1.0,
+    ) -> None:
+        """Add a photograph as it lies in memory, without float copies of it.
+
+        Args:
+            image: 8 bit values.
+            uv: float32.
+            weight: Weight in 1/255.
+            footprint: float16 [texel of a texture ``1 / scale`` times as large].
+            colors: Color of the texture that each value of each channel stands for; more than 256 rows where dividing
+                by ``falloff`` makes larger values.
+            falloff: What a vignette leaves of the light; ``None`` is everything.
+            robust: Takes weight from pixels that differ from a texture.
+            scale: Factor of the footprints.
+        """
+        shade = np.zeros(0, np.float32) if falloff is None else falloff.reshape(-1)
+        bits = footprint.reshape(-1).view(np.uint16)
+        flat = (image.reshape(-1, 3), uv.reshape(-1, 2), weight.reshape(-1), bits, shade)
+        lookup = (np.ascontiguousarray(colors, np.float32), _level_of_bits(len(self.layout.sizes), float(scale)))
+        outlier = self._outlier(robust)
+        pixels = np.empty((min(PIECE, len(bits)), 7), np.float32)
+        for start in range(0, len(bits), PIECE):
+            piece = tuple(array[start : start + PIECE] for array in flat)
+            count, threads = len(piece[2]), _num_threads(len(piece[2]))
+
+            def work(index: int, piece=piece, count=count, threads=threads) -> None:  # type: ignore[no-untyped-def]
+                bounds = (count * index // threads, count * (index + 1) // threads)
+                kernels.prepare(piece, lookup, self.size, outlier, pixels, bounds)
+
+            run_threads(work, threads)
+            self._scatter(pixels[:count])
+
+    def coverage(self) -> Float[np.ndarray, "Ht Wt"]:
+        """Return the sum of the weights of the pixels that read each texel, shared with what coarser levels say."""
+        total: np.ndarray = np.zeros((0, 0), np.float32)
+        for image in reversed(self.images):
+            total = kernels.row_sums(image, total)
+        return total
+
+    def sum_over_processes(self) -> None:
+        """Add the equations of all processes, in place."""
+        for start in range(0, len(self.rows), ALL_REDUCE_ROWS):
+            sum_over_processes([torch.from_numpy(self.rows[start : start + ALL_REDUCE_ROWS])])
+
+    def save(self, path: Path) -> Path:
+        """Write them as a compressed archive; texels without pixels take no room."""
+        used = np.flatnonzero(self.rows[:, 0])
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            size, levels = np.array(self.size), np.array(self.levels)
+            np.savez(file, size=size, levels=levels, used=used.astype(np.uint32), rows=self.rows[used])
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> "NormalEquations":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: if the file is missing or broken.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                content = stack.enter_context(np.load(path, allow_pickle=False))
+                height, width = (int(value) for value in content["size"])
+                equations = cls((height, width), int(content["levels"]))
+                equations.rows[content["used"]] = content["rows"]
+            except (OSError, ValueError, EOFError, KeyError, IndexError) as error:
+                raise DataError(
+                    f"{path} holds no equations ({error})", hint="Fit with --direct.save-equations first"
+                ) from error
+        return equations
+
+    def _outlier(self, robust: Robust | None) -> tuple[np.ndarray, np.ndarray, int, float]:
+        table = self.layout.table
+        if robust is None:
+            return np.zeros((0, 3), np.float32), table, 0, 1.0
+        return robust.chain, table, code(robust.penalty), float(robust.scale)
+
+    def _scatter(self, pixels: np.ndarray) -> None:
+        threads, table = _num_threads(len(pixels)), self.layout.table
+        run_threads(lambda index: kernels.scatter(pixels, self.rows, table, index, threads), threads)
+
+
+def mip_level(footprint: np.ndarray, num_levels: int) -> Float[np.ndarray, "*B"]:
+    """Return the level of the mip chain of a footprint [texel], as :func:`neuraltex.texture.sample.sample_mip` does."""
+    level = np.log2(np.maximum(footprint.astype(np.float32), 1))
+    return np.minimum(level, np.float32(num_levels - 1))
+
+
+@cache
+def _level_of_bits(num_levels: int, scale: float) -> Float[np.ndarray, " 65536"]:
+    footprint = np.nan_to_num(np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32), nan=0)
+    return mip_level(footprint * np.float32(scale), num_levels)
+
+
+def _num_threads(num_pixels: int) -> int:
+    return max(1, min(cpu_threads(), num_pixels // 20_000, 8))
+
+
+def run_threads(work: Callable[[int], None], threads: int) -> None:
+    """Call ``work(0..threads-1)`` at once; plain threads, because a pool would not survive a fork of the process."""
+    others = [threading.Thread(target=work, args=(index,)) for index in range(1, threads)]
+    for thread in others:
+        thread.start()
+    work(0)
+    for thread in others:
+        thread.join()

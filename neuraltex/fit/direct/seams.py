@@ -1,0 +1,143 @@
+"""Seam equations: both sides of a cut edge show the same color."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Int
+from numba import njit
+
+from neuraltex.core.conventions import texel_from_uv
+from neuraltex.geometry.mesh import Mesh
+from neuraltex.geometry.topology import manifold_pairs, next_corner, weld
+
+
+@dataclass(eq=False)
+class SeamRows:
+    """Rows of a sparse matrix J on one level: the color on one side of an edge minus that on the other.
+
+    They join the stencils as a majorizer: ``w J'J x = m x - (m - w J'J) x`` with m the row sums of ``w |J|'|J|``. The
+    first part goes onto the diagonal once (:meth:`stiffen`), the second onto the right-hand side whenever the colors
+    changed (:meth:`refresh`).
+
+    Args:
+        texels: The eight texels of each row, as indices into [Ht * Wt].
+        weights: Bilinear weights of the first four, minus those of the other four.
+        strength: Weight of each row.
+        width: Wt.
+    """
+
+    texels: Int[np.ndarray, "R 8"]
+    weights: Float[np.ndarray, "R 8"]
+    strength: Float[np.ndarray, " R"]
+    width: int
+    _used: np.ndarray = field(init=False, repr=False)
+    _local: np.ndarray = field(init=False, repr=False)
+    _row_sums: np.ndarray = field(init=False, repr=False)
+    _base: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._used, local = np.unique(self.texels, return_inverse=True)
+        self._local = local.reshape(-1, 8).astype(np.int32)
+        magnitude = np.abs(self.weights)
+        sums = (self.strength * magnitude.sum(1))[:, None] * magnitude
+        self._row_sums = np.bincount(self._local.ravel(), sums.ravel(), len(self._used)).astype(np.float32)
+        self._base = np.zeros((len(self._used), 3), np.float32)
+
+    @property
+    def used(self) -> Int[np.ndarray, " S"]:
+        """Texels that occur, as indices into [Ht * Wt]."""
+        return self._used
+
+    def stiffen(self, matrix: Float[np.ndarray, "h w 8"]) -> None:
+        """Add the row sums to the diagonal."""
+        matrix.reshape(-1, 8)[self._used, 0] += self._row_sums
+
+    def hold(self, matrix: Float[np.ndarray, "h w 8"]) -> None:
+        """Remember the right-hand side without seams."""
+        self._base = matrix.reshape(-1, 8)[self._used, 5:].copy()
+
+    def refresh(self, matrix: Float[np.ndarray, "h w 8"], x: Float[np.ndarray, "h w C"]) -> None:
+        """Bring the right-hand side up to date with the colors ``x``."""
+        if len(self._used):
+            colors = x.reshape(-1, x.shape[2])[self._used, :3]
+            target = colors * self._row_sums[:, None]
+            _subtract_normal(self._local, self.weights, self.strength, colors, target)
+            matrix.reshape(-1, 8)[self._used, 5:] = self._base + target
+
+    def coarser(self, shape: tuple[int, ...]) -> "SeamRows":
+        """Return the rows on the level of half the size; those that now read the same texels become one."""
+        y, x = np.divmod(self.texels, shape[1])
+        width = (shape[1] + 1) // 2
+        texels = y // 2 * width + x // 2
+        if not len(texels):
+            return SeamRows(texels, self.weights, self.strength, width)
+        mixed = np.random.default_rng(0).integers(1, 1 << 62, 8, dtype=np.int64)  # distinct rows get distinct sums
+        _, first, group = np.unique(texels @ mixed, return_index=True, return_inverse=True)
+        strength = np.bincount(group, self.strength)
+        weights = [np.bincount(group, self.strength * column) / strength for column in self.weights.T]
+        return SeamRows(texels[first], np.stack(weights, 1).astype(np.float32), strength.astype(np.float32), width)
+
+
+def seam_equations(mesh: Mesh, size: tuple[int, int]) -> SeamRows:
+    """Return equations for every cut edge, about one per texel of its length, each of strength 1 per texel.
+
+    Args:
+        mesh: Mesh with uvs.
+        size: (Ht, Wt).
+
+    Raises:
+        DataError: if the mesh has no uvs.
+    """
+    here, there = cut_edges(mesh)
+    height, width = size
+    length = np.maximum(*(np.hypot(*((side[:, 1] - side[:, 0]) * (width, height)).T) for side in (here, there)))
+    count = np.maximum(np.ceil(length), 1).astype(np.int64)
+    edge = np.repeat(np.arange(len(count)), count)
+    first = np.cumsum(count) - count
+    share = ((np.arange(len(edge)) - first[edge] + 0.5) / count[edge])[:, None]
+    texels, weights = zip(
+        *(bilinear_cell(side[edge, 0] * (1 - share) + side[edge, 1] * share, size) for side in (here, there)),
+        strict=True,
+    )
+    signed = np.concatenate([weights[0], -weights[1]], 1).astype(np.float32)
+    strength = (length / count)[edge].astype(np.float32)
+    return SeamRows(np.concatenate(texels, 1), signed, strength, width)
+
+
+def cut_edges(mesh: Mesh) -> tuple[Float[np.ndarray, "E 2 2"], Float[np.ndarray, "E 2 2"]]:
+    """Return the uvs of both ends of every edge that is cut in the layout, once for each of its two sides.
+
+    Raises:
+        DataError: if the mesh has no uvs.
+    """
+    first, second = manifold_pairs(weld(mesh.vertices, mesh.faces)).T
+    uvs = mesh.corner_uvs.reshape(-1, 2)
+    here = np.stack([uvs[first], uvs[next_corner(first)]], 1)
+    there = np.stack([uvs[next_corner(second)], uvs[second]], 1)
+    cut = (here != there).any((1, 2)) & np.isfinite(here).all((1, 2)) & np.isfinite(there).all((1, 2))
+    return here[cut], there[cut]
+
+
+def bilinear_cell(uv: Float[np.ndarray, "P 2"], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the four texels [P, 4] that a lookup reads, as indices into [Ht * Wt], and their weights [P, 4]."""
+    height, width = size
+    x, y = texel_from_uv(uv, width, height)
+    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
+    x0, y0 = x.astype(np.int64), y.astype(np.int64)
+    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
+    wx, wy = x - x0, y - y0
+    texels = np.stack([y0 * width + x0, y0 * width + x1, y1 * width + x0, y1 * width + x1], 1)
+    return texels, np.stack([(1 - wx) * (1 - wy), wx * (1 - wy), (1 - wx) * wy, wx * wy], 1)
+
+
+@njit(nogil=True, cache=True)
+def _subtract_normal(texels, weights, strength, colors, out):  # type: ignore[no-untyped-def]
+    """Subtract ``J' diag(strength) J colors`` from ``out``."""
+    for row in range(len(texels)):
+        for c in range(3):
+            difference = np.float32(0)
+            for k in range(8):
+                difference += weights[row, k] * colors[texels[row, k], c]
+            difference *= strength[row]
+            for k in range(8):
+                out[texels[row, k], c] -= weights[row, k] * difference

@@ -1,0 +1,103 @@
+"""From normal equations to a texture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from numba import njit
+
+from neuraltex.config.schema import DirectConfig
+from neuraltex.core.errors import ShapeError
+from neuraltex.fit.direct.equations import NormalEquations
+from neuraltex.fit.direct.multigrid import Multigrid
+from neuraltex.fit.direct.operators import link_cells
+from neuraltex.fit.direct.seams import SeamRows
+
+RING = 2
+"""Texels around a chart that lookups in it can read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A solved texture.
+
+    Args:
+        texture: Colors; 0 where nothing is unknown.
+        cells: What every texel is, as :mod:`neuraltex.fit.direct.operators` says; 0 where nothing is unknown.
+        iterations: Multigrid cycles taken.
+        residual: Norm of the residual relative to that of the right-hand side.
+    """
+
+    texture: Float[np.ndarray, "Ht Wt 3"]
+    cells: UInt8[np.ndarray, "Ht Wt"]
+    iterations: int
+    residual: float
+
+
+def solve(
+    equations: NormalEquations,
+    charts: Int[np.ndarray, "Ht Wt"],
+    seams: SeamRows,
+    config: DirectConfig,
+    start: Float[np.ndarray, "Ht Wt 3"] | None = None,
+    *,
+    warm: bool = True,
+) -> Solution:
+    """Solve for all texels of charts and those that lookups read beside them.
+
+    Args:
+        equations: Taken over: their memory holds the operators of the solver afterwards.
+        charts: Number of the chart of every texel, from 1; 0 is none.
+        seams: Agreement of both sides of cut edges.
+        config: Smoothness, seam strength, tolerance and limit of iterations.
+        start: Texture to start from, changed in place; ``None`` takes new memory and is not warm.
+        warm: Start from ``start``; else from the solution of the coarser levels.
+
+    Raises:
+        ShapeError: if the sizes differ.
+    """
+    if charts.shape != equations.size:
+        raise ShapeError(f"charts have shape {charts.shape} but the texture {equations.size}")
+    cells = unknowns(equations, charts, seams)
+    x = np.zeros((*charts.shape, 3), np.float32) if start is None else start
+    x[cells == 0] = 0
+    seams = SeamRows(seams.texels, seams.weights, seams.strength * np.float32(config.seam), seams.width)
+    multigrid = Multigrid(equations.images, cells, seams, config.smoothness, x)
+    if start is None or not warm:
+        multigrid.start()
+    iterations, residual = 0, np.inf
+    while iterations < config.max_iterations:
+        residual = multigrid.cycle()
+        if residual <= config.tolerance:
+            break
+        iterations += 1
+    else:
+        residual = multigrid.residual()
+    return Solution(x, cells, iterations, residual)
+
+
+def unknowns(equations: NormalEquations, charts: Int[np.ndarray, "Ht Wt"], seams: SeamRows) -> np.ndarray:
+    """Return what every texel is, as :mod:`neuraltex.fit.direct.operators` says.
+
+    Unknown are the texels of charts and those that photographs or seams read; the latter belong to the chart nearby.
+    """
+    label = charts.astype(np.int32)
+    needed = equations.images[0][..., 0] > 0
+    needed.reshape(-1)[seams.used] = True
+    for _ in range(RING):
+        _spread(label, needed, label.copy())
+    label[needed & (label == 0)] = -1
+    return link_cells(label)
+
+
+@njit(nogil=True, cache=True)
+def _spread(label, needed, before):  # type: ignore[no-untyped-def]
+    """Give needed texels without a chart that of an 8-neighbor."""
+    height, width = label.shape
+    for i in range(height):
+        for j in range(width):
+            if needed[i, j] and before[i, j] == 0:
+                for v in range(max(i - 1, 0), min(i + 2, height)):
+                    for u in range(max(j - 1, 0), min(j + 2, width)):
+                        if before[v, u] > 0:
+                            label[i, j] = before[v, u]
