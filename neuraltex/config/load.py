@@ -127,4 +127,5 @@ def _convert(hint: Any, value: Any, source: str) -> Any:
 
 def _suggest(name: str, choices: list[str]) -> str:
     near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-    return f"Did you mean {near[0]!r}? " * bool(near) + f"Choices: {', '.join(choices)}"
+    guess = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{guess}Choices: {', '.join(choices)}"

@@ -61,3 +61,9 @@ def test_presets_are_found_by_name_and_missing_ones_explained():
     assert find_preset("neural_texgen").is_file()
     with pytest.raises(ConfigError, match="Did you mean 'quality'"):
         find_preset("qualty")
+
+
+def test_a_preset_like_no_other_is_an_error_and_not_a_crash() -> None:
+    """There was no nearest name to suggest, and looking for it failed."""
+    with pytest.raises(ConfigError, match="zzzzzz"):
+        find_preset("zzzzzz")
