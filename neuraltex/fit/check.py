@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuraltex.config.schema import LossConfig
+from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import Tile, ViewStore
 from neuraltex.fit.distributed import own_share, sum_over_processes
-from neuraltex.fit.exposure import ColorMatch
 from neuraltex.fit.objective import Objective
 from neuraltex.fit.sampler import Window, WindowSampler
 
@@ -72,7 +72,7 @@ class KeptOutPixels:
             sums[0] += _fitted_psnr(render(tile), tile.image)
             sums[1] += 1
         for tile in own_share(self._windows):
-            terms = objective.data_terms(colors.to_photo(render(tile), tile.view), tile)
+            terms = objective.data_terms(colors.to_photo(render(tile), tile.view, tile.radius2), tile)
             distance = terms["lpips"] if "lpips" in terms else objective.total(terms)
             pixels = tile.mask.sum()
             sums[2] += distance * pixels

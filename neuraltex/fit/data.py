@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from neuraltex.config.schema import PixelConfig
@@ -16,6 +16,7 @@ from neuraltex.core.runtime import progress
 from neuraltex.fit import sharpness
 from neuraltex.fit.pixels import erode, weigh
 from neuraltex.fit.sampler import Window
+from neuraltex.geometry.camera import Camera
 from neuraltex.io import images
 from neuraltex.io.packed import read_packed
 from neuraltex.io.prepared import PreparedView
@@ -196,6 +197,7 @@ class ViewStore:
     def cut(self, data: ViewData, window: Window) -> Tile:
         """Cut a window out of a photograph that is at hand, e.g. from :meth:`stream`."""
         area = (slice(window.top, window.top + window.height), slice(window.left, window.left + window.width))
+        rows, columns = (np.arange(part.start, part.stop) for part in area)
 
         def put(array: np.ndarray) -> Tensor:
             return torch.from_numpy(array[area].copy()).to(self.device, non_blocking=True)
@@ -206,19 +208,22 @@ class ViewStore:
             uv=put(data.uv),
             weight=put(data.weight).float() / 255,
             footprint=put(data.footprint).float(),
-            radius2=self._radius2(window).to(self.device),
+            radius2=torch.from_numpy(squared_radius(self.views[window.view].camera, rows, columns)).to(self.device),
         )
 
     def whole(self, index: int) -> Tile:
         """Return a photograph whole."""
         return self.tile(Window(index, 0, 0, *self.sizes[index]))
 
-    def _radius2(self, window: Window) -> Float[Tensor, "H W"]:
-        camera = self.views[window.view].camera
-        half = (camera.width**2 + camera.height**2) / 4
-        y = window.top + torch.arange(window.height) + 0.5 - camera.cy
-        x = window.left + torch.arange(window.width) + 0.5 - camera.cx
-        return (y[:, None] ** 2 + x**2) / half
+
+def squared_radius(
+    camera: Camera, rows: Int[np.ndarray, " H"], columns: Int[np.ndarray, " W"]
+) -> Float[np.ndarray, "H W"]:
+    """Return the squared distance of pixels from the principal point, 1 half a diagonal of the photograph away."""
+    half2 = (camera.width**2 + camera.height**2) / 4
+    return ((rows[:, None] + 0.5 - camera.cy) ** 2 / half2 + (columns + 0.5 - camera.cx) ** 2 / half2).astype(
+        np.float32
+    )
 
 
 def _median_footprint(views: Sequence[PreparedView]) -> float:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.check import Render
 from neuraltex.fit.data import Tile, ViewStore
 from neuraltex.fit.distributed import own_share, sum_over_processes
-from neuraltex.fit.exposure import ColorMatch
 from neuraltex.fit.objective import Objective
 from neuraltex.fit.sampler import Window
 
@@ -88,7 +88,7 @@ class BatchGradients:
             weight = tile.weight.sum()
             if not weight:
                 continue
-            image = colors.to_photo(part.reshape(tile.image.shape), tile.view)
+            image = colors.to_photo(part.reshape(tile.image.shape), tile.view, tile.radius2)
             terms = self._objective.data_terms(image, tile, job.perceptual)
             if terms:
                 (self._objective.total(terms) * weight).backward()

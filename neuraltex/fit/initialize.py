@@ -12,8 +12,10 @@ from neuraltex.config.schema import ColorConfig, TextureConfig
 from neuraltex.core.conventions import GREY, chw_from_hwc, hwc_from_chw
 from neuraltex.core.errors import DataError
 from neuraltex.core.runtime import progress
+from neuraltex.fit.calibrate.color_fit import calibrate_colors
+from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import Tile, ViewStore
-from neuraltex.fit.exposure import ColorMatch, fit_colors
+from neuraltex.fit.sampler import Window
 from neuraltex.texture.sample import sample_bilinear, splat_bilinear
 
 SPLAT_PIXELS = 4_000_000
@@ -35,31 +37,22 @@ def initial_texture(
         value = GREY if texture.init == "grey" else 0.0
         weights = _splat(store, size, lambda tile: (tile.image, tile.weight), "coverage")[1]
         return torch.full((size, size, 3), value, device=store.device), weights, matches
-    mean, weights, matches = _robust_mean(store, size, texture, color)
-    if color.model == "none":
-        return mean, weights, matches
-    found = fit_colors(store, _look_up(mean), color.model)
-    return found.average(mean), weights, found.centered()
+    matches = calibrate_colors(store, color)
+    return *_robust_mean(store, size, texture, matches), matches
 
 
 def _robust_mean(
-    store: ViewStore, size: int, texture: TextureConfig, color: ColorConfig
-) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"], ColorMatch]:
-    rounds, matches = max(texture.init_rounds, 1), ColorMatch.identity(len(store), store.device)
+    store: ViewStore, size: int, texture: TextureConfig, matches: ColorMatch
+) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"]]:
+    rounds = max(texture.init_rounds, 1)
     mean: Tensor | None = None
     weights = torch.zeros(size, size, device=store.device)
     for index in range(rounds):
-        if mean is not None:
-            matches = fit_colors(store, _look_up(mean), color.model).centered()
         contribution = partial(_contribution, matches=matches, mean=mean, outlier=texture.init_outlier)
         sums, weights = _splat(store, size, contribution, f"mean {index + 1}/{rounds}")
         mean = coarse_to_fine_mean(sums, weights)
     assert mean is not None
-    return mean, weights, matches
-
-
-def _look_up(mean: Tensor) -> Callable[[Tile], Tensor]:
-    return lambda tile: sample_bilinear(mean, tile.uv)
+    return mean, weights
 
 
 def _contribution(
@@ -69,7 +62,7 @@ def _contribution(
 
     The weights are those of iterated least squares with a Cauchy penalty of the difference from the mean.
     """
-    color = matches.to_texture(tile.image, tile.view)
+    color = matches.to_texture(tile.image, tile.view, tile.radius2)
     if mean is None:
         return color, tile.weight
     residual = (color - sample_bilinear(mean, tile.uv)).abs().mean(-1)
@@ -83,8 +76,8 @@ def _splat(
     total = torch.zeros(size, size, 4, device=store.device)
     uvs: list[Tensor] = []
     values: list[Tensor] = []
-    for index in progress(range(len(store)), label=label, unit="photo"):
-        tile = store.whole(index)
+    for index, data in progress(store.stream(), label=label, unit="photo", total=len(store)):
+        tile = store.cut(data, Window(index, 0, 0, *store.sizes[index]))
         color, weight = contribution(tile)
         uvs.append(tile.uv[tile.mask])
         values.append(torch.cat([color * weight[..., None], weight[..., None]], -1)[tile.mask])

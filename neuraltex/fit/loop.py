@@ -13,10 +13,11 @@ from neuraltex.core.errors import DivergenceError
 from neuraltex.core.runtime import is_main, logger, peak_memory_gb, progress
 from neuraltex.fit import checkpoint as ckpt
 from neuraltex.fit.base import Fitted
+from neuraltex.fit.calibrate.color_fit import fit_colors
+from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.check import BestState, KeptOutPixels
 from neuraltex.fit.data import Tile, ViewStore
 from neuraltex.fit.distributed import wait_for_all
-from neuraltex.fit.exposure import ColorMatch, fit_colors
 from neuraltex.fit.gradients import BatchGradients
 from neuraltex.fit.guards import LossGuard, StopRequest, deferred_interrupt
 from neuraltex.fit.initialize import initial_texture
@@ -175,7 +176,7 @@ class GradientFit:
         """Take one step; the state stays as it was if the numbers are bad."""
         state, config = self.state, self.config
         if config.color.every and step and step % config.color.every == 0:
-            state.colors = fit_colors(self.store, self.render, config.color.model).centered()
+            state.colors = fit_colors(self.store, self.render, config.color)
         lr = learning_rate(step, config.loop)
         for group in state.optimizer.param_groups:
             group["lr"] = lr

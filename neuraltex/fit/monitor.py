@@ -11,8 +11,8 @@ from torch import Tensor
 from neuraltex.config.schema import PixelConfig
 from neuraltex.core.conventions import chw_from_hwc
 from neuraltex.core.runtime import is_main
+from neuraltex.fit.calibrate.color_fit import robust_affine
 from neuraltex.fit.data import Tile, ViewStore
-from neuraltex.fit.exposure import robust_affine
 from neuraltex.io.prepared import PreparedView
 
 MAX_PICTURE = 1024

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from neuraltex.config.schema import LoopConfig, TextureConfig
 from neuraltex.fit import checkpoint as ckpt
-from neuraltex.fit.exposure import ColorMatch
+from neuraltex.fit.calibrate.exposure import ColorMatch
 
 
 @dataclass

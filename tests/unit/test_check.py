@@ -11,10 +11,10 @@ from plane_scene import write_plane_scene
 from neuraltex.config.schema import ColorConfig, FitConfig, LoopConfig, LossConfig, PixelConfig, TextureConfig
 from neuraltex.core.errors import ResumeError
 from neuraltex.fit import check as check_module
+from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.check import BestState, KeptOutPixels, Look
 from neuraltex.fit.checkpoint import list_checkpoints
 from neuraltex.fit.data import ViewStore
-from neuraltex.fit.exposure import ColorMatch
 from neuraltex.fit.kept_out import BLOCK, KeptOut
 from neuraltex.fit.loop import GradientFit
 from neuraltex.fit.objective import Objective

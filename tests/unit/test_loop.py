@@ -20,7 +20,6 @@ from neuraltex.core.errors import DataError, DivergenceError, ResumeError
 from neuraltex.fit import gradients
 from neuraltex.fit.checkpoint import list_checkpoints
 from neuraltex.fit.data import ViewStore
-from neuraltex.fit.exposure import ColorMatch, robust_affine
 from neuraltex.fit.finish import FILLED, GUTTER, SEEN, finish_texture
 from neuraltex.fit.guards import LossGuard
 from neuraltex.fit.initialize import coarse_to_fine_mean, initial_texture
@@ -186,42 +185,6 @@ def test_sampler_depends_on_step_and_seed_only() -> None:
         second.windows(step)
     assert first.windows(7) == second.windows(7)
     assert first.windows(7) != WindowSampler([(40, 48)] * 5, batch=3, crop=16, seed=2).windows(7)
-
-
-def test_affine_color_is_recovered_among_outliers() -> None:
-    x = torch.rand(4000, 3, generator=torch.Generator().manual_seed(1))
-    gain, bias = torch.tensor([0.8, 1.0, 1.2]), torch.tensor([0.05, 0.0, -0.05])
-    y = gain * x + bias
-    y[::10] = 1.0
-    found = robust_affine(x, y, torch.ones(4000), with_bias=True)
-    torch.testing.assert_close(found[0], gain, atol=0.05, rtol=0)
-    torch.testing.assert_close(found[1], bias, atol=0.03, rtol=0)
-
-
-def test_centered_match_keeps_differences_between_photographs() -> None:
-    match = ColorMatch(torch.tensor([[1.0, 2, 3], [2.0, 2, 1]]), torch.tensor([[0.1, 0, 0.3], [0.0, 0.2, 0.1]]))
-    centered, color = match.centered(), torch.rand(5, 3)
-    torch.testing.assert_close(centered.gain.mean(0), torch.ones(3))
-    torch.testing.assert_close(centered.bias.mean(0), torch.zeros(3))
-    there = centered.to_photo(centered.to_texture(match.to_photo(color, 0), 0), 0)
-    torch.testing.assert_close(there, match.to_photo(color, 0))
-    torch.testing.assert_close(
-        centered.to_photo(centered.to_texture(match.to_photo(color, 0), 0), 1), match.to_photo(color, 1)
-    )
-
-
-def test_color_match_removes_exposure_jitter(tmp_path: Path) -> None:
-    scene = write_plane_scene(tmp_path, gains=(1.0, 0.8, 1.2))
-    store = ViewStore(scene.split("train"), PixelConfig(margin=0), 1.0)
-    errors = {}
-    for model in ("none", "affine"):
-        texture = TextureConfig(init="mean", init_rounds=5)
-        mean, seen, _ = initial_texture(store, SIZE, texture, ColorConfig(model=model))  # type: ignore[arg-type]
-        known = seen > 1e-3
-        x, y = mean[known], true_texture()[known]
-        gain, bias = robust_affine(x, y, torch.ones(len(x)), with_bias=True)
-        errors[model] = float((gain * x + bias - y).abs().mean())
-    assert errors["affine"] < 0.5 * errors["none"]
 
 
 def test_mean_of_a_texture_finer_than_the_photographs_has_no_holes() -> None:

@@ -1,0 +1,277 @@
+"""Closed-form fit of the color match: texture and photographs in turns, on a sample of unsaturated pixels.
+
+The texture is coarse here: its cells average noise and small errors of the cameras away. For a gain or a power the fit
+runs in logarithms, where both are linear; for gain and bias in colors. Every step is weighted least squares with Cauchy
+weights (P. Holland and R. Welsch, "Robust regression using iteratively reweighted least-squares", 1977).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from neuraltex.config.schema import ColorConfig
+from neuraltex.core.runtime import progress
+from neuraltex.fit.calibrate import color_kernels as kernels
+from neuraltex.fit.calibrate.exposure import VIGNETTE_TERMS, ColorMatch, find_reference
+from neuraltex.fit.data import Tile, ViewStore, squared_radius
+from neuraltex.geometry.camera import Camera
+
+SIDE = 256
+"""Cells along a side of the coarse texture."""
+PIXELS = 10_000
+"""Pixels of a photograph that are looked at, about."""
+BRIGHT, DARK = 250 / 255, 4 / 255
+"""A pixel counts only if all of its channels lie between these [color in 0 to 1]."""
+ROUNDS = 30
+"""Most rounds of texture and photographs; chains of photographs that hardly overlap need many."""
+CONVERGED = 2e-3
+"""The fit ends when no gain and no bias changed by more than this in a round."""
+ROBUST_SCALE = 0.05
+"""Color difference at which a sample has half its weight."""
+RIDGE = 1e-3
+"""Pull of slopes towards 1, as a variance of the texture's colors; keeps photographs of a flat wall sane."""
+LIMITS = (0.2, 5.0)
+"""Gains and powers never leave this range."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Parts of photographs: one sample per photograph and cell of the texture."""
+
+    view: Int[np.ndarray, " S"]
+    cell: Int[np.ndarray, " S"]
+    color: Float[np.ndarray, "S 3"]
+    weight: Float[np.ndarray, " S"]
+    radius2: Float[np.ndarray, " S"]
+
+
+def calibrate_colors(store: ViewStore, config: ColorConfig) -> ColorMatch:
+    """Fit the match of every photograph to those that show the same, in one pass over the photographs.
+
+    Raises:
+        ConfigError: if the reference photograph does not exist.
+    """
+    reference = find_reference(config.reference, [view.name for view in store.views])
+    match = ColorMatch.identity(len(store), store.device)
+    if config.model == "none" and not config.vignette:
+        return match
+    samples = _sample(store)
+    fit = _Fit(samples, config, _camera_groups(store))
+    for _ in range(ROUNDS):
+        if fit.round() < CONVERGED:
+            break
+    return fit.match(store.device).centered(reference)
+
+
+def fit_colors(store: ViewStore, render: Callable[[Tile], Float[Tensor, "H W 3"]], config: ColorConfig) -> ColorMatch:
+    """Fit the match of every photograph to a rendering of a texture, which stays as it is.
+
+    Raises:
+        ConfigError: if the reference photograph does not exist.
+    """
+    reference = find_reference(config.reference, [view.name for view in store.views])
+    if config.model == "none" and not config.vignette:
+        return ColorMatch.identity(len(store), store.device)
+    parts = list(_rendered(store, render))
+    samples = Samples(*(np.concatenate(arrays) for arrays in zip(*(part for part, _ in parts), strict=True)))
+    fit = _Fit(samples, config, _camera_groups(store), np.concatenate([seen for _, seen in parts]))
+    for _ in range(3):
+        fit.round()
+    return fit.match(store.device).centered(reference)
+
+
+def robust_affine(
+    x: Float[Tensor, "P 3"], y: Float[Tensor, "P 3"], weight: Float[Tensor, " P"], *, with_bias: bool
+) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
+    """Solve ``y = gain * x + bias`` per channel by weighted least squares, thrice: pixels that fit badly count less."""
+    base, gain, bias = weight[:, None], torch.ones_like(x[0]), torch.zeros_like(x[0])
+    w = base.expand_as(x)
+    for _ in range(3):
+        total = w.sum(0)
+        mean_x = (w * x).sum(0) / total if with_bias else torch.zeros_like(total)
+        mean_y = (w * y).sum(0) / total if with_bias else torch.zeros_like(total)
+        dx, dy = x - mean_x, y - mean_y
+        gain = ((w * dx * dy).sum(0) / total + RIDGE) / ((w * dx * dx).sum(0) / total + RIDGE)
+        gain = gain.clamp(*LIMITS)
+        bias = mean_y - gain * mean_x
+        residual = (gain * x + bias - y).abs()
+        w = base / (1 + (residual / ROBUST_SCALE) ** 2)
+    return gain, bias
+
+
+class _Fit:
+    """The alternation; colors are logarithms unless the model is affine.
+
+    Args:
+        samples: Of all photographs.
+        config: Model.
+        cameras: Group of photographs that share a vignette.
+        seen: What a given texture shows of each sample; ``None`` fits the texture too.
+    """
+
+    def __init__(
+        self, samples: Samples, config: ColorConfig, cameras: Int[np.ndarray, " N"], seen: np.ndarray | None = None
+    ) -> None:
+        self._samples, self._model, self._with_vignette = samples, config.model, config.vignette
+        self._log = config.model != "affine"
+        self._cameras, self._scale = cameras, np.inf
+        self._slope, self._offset = np.ones((len(cameras), 3)), np.zeros((len(cameras), 3))
+        self._vignette = np.zeros((cameras.max(initial=0) + 1, VIGNETTE_TERMS))
+        self._color = self._to_domain(samples.color)
+        self._fixed = None if seen is None else self._to_domain(seen)
+        self._texture = np.zeros((SIDE * SIDE, 3), np.float32)
+        self._basis = self._vignette_basis() if config.vignette else None
+
+    def round(self) -> float:
+        """Fit texture, photographs and vignette once each; returns the largest change."""
+        before = self._all_numbers()
+        photo = self._flat_photo()
+        seen = self._fixed if self._fixed is not None else self._fit_texture(photo)
+        if self._model != "none":
+            self._fit_views(photo, seen)
+        if self._with_vignette:
+            self._fit_vignette(photo, seen)
+        self._scale = ROBUST_SCALE
+        return float(np.abs(self._all_numbers() - before).max(initial=0))
+
+    def match(self, device: torch.device) -> ColorMatch:
+        """Return the result."""
+        one, zero = np.ones_like(self._slope), np.zeros_like(self._slope)
+        gain, bias, power = (np.exp(self._offset), zero, self._slope) if self._log else (self._slope, self._offset, one)
+        arrays = (gain, bias, power, self._vignette[self._cameras])
+        return ColorMatch(*(torch.from_numpy(x.astype(np.float32)).to(device) for x in arrays))
+
+    def _flat_photo(self) -> np.ndarray:
+        """Return the colors of the samples without the vignette."""
+        if not self._vignette.any():
+            return self._color
+        r2 = self._samples.radius2[:, None]
+        v = self._vignette[self._cameras[self._samples.view]].astype(np.float32)
+        exponent = r2 * (v[:, :1] + r2 * (v[:, 1:2] + r2 * v[:, 2:]))
+        return self._color - exponent if self._log else self._color / np.exp(exponent)
+
+    def _to_domain(self, color: np.ndarray) -> np.ndarray:
+        return (np.log(np.maximum(color, DARK)) if self._log else color).astype(np.float32)
+
+    def _all_numbers(self) -> np.ndarray:
+        return np.concatenate([self._slope, self._offset, self._vignette])
+
+    def _vignette_basis(self) -> np.ndarray:
+        """Return the powers of the radius, without what they have in common in a cell.
+
+        The texture would take that in the next round anyway. Leaving it to the vignette step would let both creep
+        towards each other for hundreds of rounds, because a place of the texture is seen at few radii.
+        """
+        s = self._samples
+        basis = s.radius2[:, None] ** np.arange(1, VIGNETTE_TERMS + 1)
+        if self._fixed is None:
+            total = np.maximum(np.bincount(s.cell, s.weight, SIDE * SIDE), 1e-12)
+            for power in range(VIGNETTE_TERMS):
+                mean = np.bincount(s.cell, s.weight * basis[:, power], SIDE * SIDE) / total
+                basis[:, power] -= mean[s.cell]
+        return basis
+
+    def _numbers(self) -> tuple[np.ndarray, np.ndarray, bool, float]:
+        return self._slope, self._offset, self._log, self._scale
+
+    def _fit_texture(self, photo: np.ndarray) -> np.ndarray:
+        s, sums = self._samples, np.zeros((SIDE * SIDE, 3, 2))
+        kernels.texture_step(s.view, s.cell, photo, s.weight, self._texture, self._numbers(), sums)
+        self._texture = (sums[..., 0] / np.maximum(sums[..., 1], 1e-12)).astype(np.float32)
+        return self._texture[s.cell]
+
+    def _fit_views(self, photo: np.ndarray, seen: np.ndarray) -> None:
+        s, moments = self._samples, np.zeros((len(self._cameras), 3, 5))
+        kernels.view_step(s.view, photo, seen, s.weight, self._numbers(), moments)
+        w, x, y, xx, xy = np.moveaxis(moments, -1, 0)
+        known = w > 1e-6
+        w = np.where(known, w, 1)
+        x, y = x / w, y / w
+        if self._model == "gain":
+            self._offset = np.where(known, y - x, 0)
+        else:
+            slope = (xy / w - x * y + RIDGE) / (xx / w - x * x + RIDGE)
+            self._slope = np.where(known, slope.clip(*LIMITS), 1)
+            self._offset = np.where(known, y - self._slope * x, 0)
+        if self._log:
+            self._offset = self._offset.clip(*np.log(LIMITS))
+        self._fix_gauge()
+
+    def _fix_gauge(self) -> None:
+        """Keep the mean photograph as it is: the texture would slowly drift otherwise."""
+        if self._fixed is None:
+            power = np.exp(np.log(self._slope).mean(0))
+            self._slope = self._slope / power
+            self._offset = self._offset - self._slope * self._offset.mean(0) / self._slope.mean(0)
+
+    def _fit_vignette(self, photo: np.ndarray, seen: np.ndarray) -> None:
+        s, equations = self._samples, np.zeros((len(self._vignette), VIGNETTE_TERMS, VIGNETTE_TERMS + 1))
+        kernels.vignette_step(s.view, self._cameras, photo, seen, self._basis, s.weight, self._numbers(), equations)
+        for camera, system in enumerate(equations):
+            ridge = 1e-6 * max(np.trace(system[:, :VIGNETTE_TERMS]), 1e-9) * np.eye(VIGNETTE_TERMS)
+            self._vignette[camera] += np.linalg.solve(system[:, :VIGNETTE_TERMS] + ridge, system[:, VIGNETTE_TERMS])
+
+
+def _sample(store: ViewStore) -> Samples:
+    """Average the unsaturated pixels of every photograph in the cells of a coarse texture."""
+    parts = []
+    for index, data in progress(store.stream(), label="colors", unit="photo", total=len(store)):
+        step = _thin(data.weight.shape)
+        uv, weight = data.uv[step].reshape(-1, 2), data.weight[step].reshape(-1)
+        color = data.image[step].reshape(-1, 3)
+        used = (weight > 0) & _is_exposed(color.astype(np.float32) / 255)
+        uv, weight, color = uv[used], weight[used], color[used]
+        rows, columns = (np.arange(size)[part] for size, part in zip(data.weight.shape, step, strict=True))
+        radius2 = squared_radius(store.views[index].camera, rows, columns).reshape(-1)[used]
+        column = np.minimum((uv[:, 0] * SIDE).astype(np.int32), SIDE - 1)
+        row = np.minimum((uv[:, 1] * SIDE).astype(np.int32), SIDE - 1)
+        sums = np.zeros((SIDE * SIDE, 5), np.float32)
+        kernels.mean_cells(color / np.float32(255), weight / np.float32(255), row * SIDE + column, radius2, sums)
+        cell = np.flatnonzero(sums[:, 3])
+        sums = sums[cell]
+        mean = sums / sums[:, 3:4]
+        view = np.full(len(cell), index, np.int32)
+        parts.append((view, cell.astype(np.int32), mean[:, :3], sums[:, 3], mean[:, 4]))
+    return Samples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _rendered(
+    store: ViewStore, render: Callable[[Tile], Tensor]
+) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
+    """Yield samples of each photograph, one per pixel, and what the texture shows of them."""
+    for index in range(len(store)):
+        tile = store.whole(index)
+        step = _thin(tuple(tile.weight.shape))
+        assert tile.radius2 is not None
+        thin = Tile(index, tile.image[step], tile.uv[step], tile.weight[step], tile.footprint[step], tile.radius2[step])
+        with torch.no_grad():
+            seen = render(thin).cpu().numpy()
+        color = thin.image.cpu().numpy()
+        used = thin.mask.cpu().numpy() & _is_exposed(color)
+        view = np.full(int(used.sum()), index, np.int32)
+        weight, radius2 = thin.weight.cpu().numpy(), thin.radius2.cpu().numpy()  # type: ignore[union-attr]
+        yield (view, np.zeros_like(view), color[used], weight[used], radius2[used]), seen[used]
+
+
+def _thin(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Take a regular grid of about :data:`PIXELS` pixels."""
+    stride = max(1, int((shape[0] * shape[1] / PIXELS) ** 0.5))
+    return slice(None, None, stride), slice(None, None, stride)
+
+
+def _is_exposed(color: Float[np.ndarray, "*B 3"]) -> Bool[np.ndarray, "*B"]:
+    return np.asarray(((color < BRIGHT) & (color >= DARK)).all(-1))
+
+
+def _camera_groups(store: ViewStore) -> Int[np.ndarray, " N"]:
+    """Number the cameras; photographs of one camera have equal intrinsics."""
+    numbers: dict[tuple[object, ...], int] = {}
+    return np.array([numbers.setdefault(_intrinsics(view.camera), len(numbers)) for view in store.views], np.int64)
+
+
+def _intrinsics(camera: Camera) -> tuple[object, ...]:
+    return (camera.width, camera.height, camera.fx, camera.fy, camera.lens, tuple(camera.distortion))
