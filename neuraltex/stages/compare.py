@@ -37,6 +37,8 @@ class Config(Common):
     """VGG16 weights for LPIPS; by default from the cache or downloaded."""
     lpips_weights: Path | None = None
     """LPIPS heads; by default from the cache or downloaded."""
+    align: bool = False
+    """Also score with the camera of each held-out photograph aligned to each finished texture, which stays fixed."""
     supersampling: int = 2
     """Samples per pixel along each axis."""
     max_pictures: int = 24
@@ -86,7 +88,15 @@ def compare(config: Config, scene: PreparedScene) -> Comparison:
 
     contenders, notes = load_contenders(config.runs, config.meshes, scene)
     lpips, missing = _load_lpips(config)
-    judge = Judge(scene, contenders, lpips, config.masks, config.supersampling, config.output_dir / "masks")
+    judge = Judge(
+        scene,
+        contenders,
+        lpips,
+        config.masks,
+        config.supersampling,
+        config.output_dir / "masks",
+        align=config.align,
+    )
     views = scene.split("test")
     shown = {view.name for view in evenly(views, max(config.max_pictures, 0))} if config.max_pictures else set()
     pictures = [judge.score(view, picture=view.name in shown) for view in progress(views, label="scoring", unit="view")]
@@ -101,7 +111,7 @@ def compare(config: Config, scene: PreparedScene) -> Comparison:
         methods=methods,
         views=tuple(picture for picture in pictures if picture is not None),
         facts=_scene_facts(scene),
-        protocol=_protocol(config, scene),
+        protocol=_protocol(config, scene, refined=any(contender.cameras for contender in contenders)),
         notes=(*missing, *notes, *judge.notes),
         proof=_proof(scene),
     )
@@ -126,7 +136,7 @@ def _load_lpips(config: Config) -> tuple[Lpips | None, tuple[str, ...]]:
 
 def _settings(config: Config) -> dict[str, Any]:
     masks = None if config.masks is None else str(config.masks)
-    return {"supersampling": config.supersampling, "masks": masks, "lpips": config.lpips}
+    return {"supersampling": config.supersampling, "masks": masks, "lpips": config.lpips, "align": config.align}
 
 
 def _scene_facts(scene: PreparedScene) -> dict[str, str]:
@@ -146,7 +156,7 @@ def _scene_facts(scene: PreparedScene) -> dict[str, str]:
     return {label: words for label, words in facts.items() if words}
 
 
-def _protocol(config: Config, scene: PreparedScene) -> tuple[str, ...]:
+def _protocol(config: Config, scene: PreparedScene, *, refined: bool) -> tuple[str, ...]:
     """How the numbers were made, in words."""
     judged = (
         f"Scored pixels: the masks given in {config.masks.name}."
@@ -155,6 +165,17 @@ def _protocol(config: Config, scene: PreparedScene) -> tuple[str, ...]:
         "image, not occluded, cosine above 0.2), less what the user's masks exclude. The masks lie beside this page."
     )
     names = ", ".join(view.name for view in scene.split("test"))
+    cameras = []
+    if refined:
+        cameras.append(
+            "A run that refined what photographs share (intrinsics, rig) is scored through held-out cameras with these "
+            "refined parameters; their poses stay as they were."
+        )
+    if config.align:
+        cameras.append(
+            "Aligned columns: the pose of each held-out camera was aligned to each finished texture (six numbers, "
+            "texture fixed), for every method alike, and scored on the same pixels after the color fit."
+        )
     return (
         f"Held out and never fitted to: {names}.",
         "Every texture, ours or a foreign one, goes through one renderer: rays through "
@@ -165,6 +186,7 @@ def _protocol(config: Config, scene: PreparedScene) -> tuple[str, ...]:
         "white balance out of the comparison. Raw values are without it. SSIM: Gaussian window, sigma 1.5 px. "
         "LPIPS: VGG16, v0.1; images longer than 1416 px are reduced by an integer factor first. "
         "All means are plain means over views.",
+        *cameras,
     )
 
 

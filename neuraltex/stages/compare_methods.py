@@ -8,8 +8,10 @@ import numpy as np
 
 from neuraltex.core.errors import DataError
 from neuraltex.core.files import read_json
+from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh, TexturedMesh
 from neuraltex.io.prepared import PreparedScene
+from neuraltex.stages.compare_cameras import refined_cameras
 
 TRUTH_NAME = "ground truth"
 RESERVED_NAMES = ("photo", TRUTH_NAME)
@@ -22,6 +24,7 @@ class Contender:
     name: str
     textured: TexturedMesh
     details: dict[str, Any] = field(default_factory=dict)  # further fields of report.values.Method
+    cameras: dict[str, Camera] = field(default_factory=dict)  # of held-out views, where the run refined them
 
     def method(self, rows: dict[str, dict[str, float | None]]) -> Any:
         """Return the contender with its scores as ``report.values.Method``."""
@@ -63,7 +66,7 @@ def _from_run(path: Path, scene: PreparedScene, truth: "_Truth | None") -> tuple
     from neuraltex.fit.run import read_run
     from neuraltex.io.export import to_uint8
 
-    run = read_run(path)
+    run, refined = read_run(path), refined_cameras(path, scene)
     texture = to_uint8(run.texture)
     manifest = run.manifest
     facts = {
@@ -77,14 +80,15 @@ def _from_run(path: Path, scene: PreparedScene, truth: "_Truth | None") -> tuple
         extra["psnr_truth"] = truth.score(run.texture, run.coverage)
     details = {
         "extra": extra,
-        "facts": {label: words for label, words in facts.items() if words},
+        "facts": {label: words for label, words in facts.items() if words} | refined.facts,
         "texture": texture,
         "coverage": run.coverage,
         "history": run.history,
         "config": (path / "config.yaml").read_text(encoding="utf-8") if (path / "config.yaml").is_file() else "",
     }
     textured = TexturedMesh(run.mesh, (texture,), np.zeros(run.mesh.num_faces, np.int64))
-    return Contender(str(manifest.get("method") or path.name), textured, details), _count_leaks(run.scene_path, scene)
+    name = str(manifest.get("method") or path.name)
+    return Contender(name, textured, details, refined.held_out), _count_leaks(run.scene_path, scene)
 
 
 def _count_leaks(fitted_scene: Path, scene: PreparedScene) -> int:

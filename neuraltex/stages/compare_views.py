@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from neuraltex.core.errors import DataError
+from neuraltex.geometry.camera import Camera
 from neuraltex.io.images import read_mask, write_rgb
 from neuraltex.io.prepared import PreparedScene, PreparedView
 from neuraltex.losses.lpips import Lpips
@@ -17,10 +19,15 @@ from neuraltex.report.pictures import find_detail, reduce_image, reduce_mask
 from neuraltex.report.values import Pictures
 from neuraltex.stages.compare_methods import Contender
 
+if TYPE_CHECKING:
+    from neuraltex.fit.calibrate.held_out import TexturedSurface
+
 PICTURE_SIDE = 1600
 """Longest side of the pictures kept for the page [px]."""
 DETAIL_SIZE = (240, 320)
 """Height and width of the crops at full resolution [px]."""
+ALIGNED = {"psnr_fit": "psnr_aligned", "ssim_fit": "ssim_aligned", "lpips_fit": "lpips_aligned"}
+"""Scores that are also taken through aligned cameras, and their names then."""
 
 
 class Judge:
@@ -35,6 +42,7 @@ class Judge:
         masks: Folder of given evaluation masks; ``None`` computes them.
         supersampling: Samples per pixel along each axis.
         mask_folder: Where the masks used are written.
+        align: Also score with cameras aligned to each texture.
     """
 
     def __init__(
@@ -45,8 +53,12 @@ class Judge:
         masks: Path | None,
         supersampling: int,
         mask_folder: Path,
+        *,
+        align: bool = False,
     ) -> None:
+        self._contenders = tuple(contenders)
         self._renderers = {contender.name: TexturedRenderer(contender.textured) for contender in contenders}
+        self._surfaces = self._make_surfaces() if align else {}
         self._finder = (
             EvaluationMasks(scene.mesh, [view.camera for view in scene.split("train")]) if masks is None else None
         )
@@ -68,9 +80,11 @@ class Judge:
         window = find_detail(photo, mask, DETAIL_SIZE) if picture else None
         renders, details = {}, {} if window is None else {"photo": photo[window]}
         self.rows[view.name] = {}
-        for name, renderer in self._renderers.items():
-            image, coverage = renderer.render(view.camera, None if picture else mask, self._samples)
-            self.rows[view.name][name] = dict(score_view(image, coverage, photo, mask, self._lpips))
+        for contender in self._contenders:
+            name, camera = contender.name, contender.cameras.get(view.name, view.camera)
+            image, coverage = self._renderers[name].render(camera, None if picture else mask, self._samples)
+            row = score_view(image, coverage, photo, mask, self._lpips)
+            self.rows[view.name][name] = {**row, **self._score_aligned(name, camera, photo, mask)}
             if picture:
                 pixels = _to_pixels(image)
                 renders[name] = reduce_image(pixels, PICTURE_SIDE)
@@ -79,6 +93,27 @@ class Judge:
             return None
         small = reduce_image(photo, PICTURE_SIDE)
         return Pictures(view.name, small, renders, reduce_mask(mask, small.shape[:2]), details)
+
+    def _make_surfaces(self) -> dict[str, "TexturedSurface"]:
+        from neuraltex.fit.calibrate.held_out import TexturedSurface
+
+        return {
+            contender.name: TexturedSurface.of(contender.textured, self._renderers[contender.name])
+            for contender in self._contenders
+        }
+
+    def _score_aligned(
+        self, name: str, camera: Camera, photo: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"]
+    ) -> dict[str, float | None]:
+        """Score a contender through the camera that fits its texture best; nothing unless that was asked for."""
+        if name not in self._surfaces:
+            return {}
+        from neuraltex.fit.calibrate.held_out import align_to_texture
+
+        aligned = align_to_texture(self._surfaces[name], camera, photo, mask)
+        image, coverage = self._renderers[name].render(aligned.camera, mask, self._samples)
+        row = score_view(image, coverage, photo, mask, self._lpips)
+        return {**{column: row[key] for key, column in ALIGNED.items() if key in row}, "moved_px": aligned.shift}
 
     def _mask(self, view: PreparedView) -> Bool[np.ndarray, "H W"]:
         shape = (view.camera.height, view.camera.width)

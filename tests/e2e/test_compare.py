@@ -238,3 +238,47 @@ def test_computed_masks_equal_the_given_ones_of_the_kitchen(bench_dir, test_data
     for name, camera in cameras("test", {"frame-000001", "frame-000403"}).items():
         ours, given = finder.mask(camera), read_rgb(bench_dir / "masks" / "kitchen" / f"{name}.png")[::2, ::2, 0] > 127
         assert (ours & given).sum() / (ours | given).sum() > 0.985
+
+
+def test_alignment_is_scored_beside_and_changes_no_other_column(result, scene, runs, tmp_path):
+    config = compare.Config(data=scene, runs=runs, output_dir=tmp_path / "c", lpips=False, max_pictures=0, align=True)
+    found = {method["name"]: method["mean"] for method in compare.run(config).data["methods"]}
+    plain = means(result)
+    for name in ("quality (good)", "ground truth"):
+        assert {key: found[name][key] for key in plain[name]} == pytest.approx(plain[name], abs=1e-9)
+        assert found[name]["psnr_aligned"] > 40
+        assert found[name]["moved_px"] < 0.3, "the cameras are exact"
+    assert "lpips_aligned" not in found["ground truth"]
+    page = (tmp_path / "c" / "index.html").read_text(encoding="utf-8")
+    assert "PSNR aligned" in page
+    assert "Aligned columns" in page
+
+
+def test_a_run_with_refined_cameras_is_seen_through_them_and_says_what_moved(scene, runs, tmp_path):
+    """Its held-out cameras carry what photographs share; scored through the unrefined ones it would look worse."""
+    from neuraltex.geometry.rigid import rigid
+    from neuraltex.io.prepared import read_prepared, write_prepared
+    from neuraltex.stages.compare_methods import load_contenders
+
+    opened = read_prepared(scene)
+    run = write_box_run(tmp_path / "refined", scene, box_texture(), "refined")
+    other = write_box_scene(run / "calibrated")
+    offset = rigid(np.eye(3), np.array([0.05, 0, 0]))
+    moved = tuple(
+        replace(
+            view,
+            camera=replace(view.camera, fx=90.0, cam_from_world=offset @ view.camera.cam_from_world),
+        )
+        for view in other.views
+    )
+    write_prepared(replace(other, views=moved))
+    contender = load_contenders((run,), (), opened)[0][0]
+    assert set(contender.cameras) == {view.name for view in opened.split("test")}
+    assert contender.cameras["view 04"].fx == 90.0
+    facts = contender.details["facts"]
+    assert "0.05 units" in facts["Poses moved"]
+    assert facts["Intrinsics"].startswith("focal 100.0 → 90.0")
+    data = compare.run(
+        compare.Config(data=scene, runs=(run, runs[0]), output_dir=tmp_path / "c", lpips=False, max_pictures=0)
+    ).data["methods"]
+    assert data[0]["mean"]["psnr"] < 35 < data[-1]["mean"]["psnr"], "wrong cameras must show"
