@@ -1,132 +1,221 @@
-"""Score presets on the real scenes with the neutral evaluator, beside the peers it was run on.
+"""Score every method on the real scenes with the neutral evaluator: ours, baselines, and peers.
 
-Run: python benchmarks/quality.py --scenes castle kitchen --presets fast quality [--work DIR]
+Run: python benchmarks/quality.py --scene both --presets fast quality [--peers DIR] [--curve KEY=VALUES] [--work DIR]
 Needs the folder ``bench`` (evaluator, cameras, masks) beside the real scenes. Prepares each scene once.
+
+Every row is scored with the cameras as given and, under ``aligned``, with each held-out camera aligned to that method's
+own finished texture (texture fixed), in the same way for all methods. Pixels and masks are the same in all cases.
 """
 
-import json
-import re
 import resource
-import subprocess
-import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tyro
-from machine import data_dir, describe_machine, write_result
+from alignment import align_held_out
+from baselines import METHODS
+from machine import ROOT, write_result
+from neutral import bench_dir, evaluate, read_peers, write_cameras
+from scenes import SCENES, BenchScene, held_out_cameras, photographs, prepare
+from verbs import timed_script, timed_verb
+from verdicts import goals, verdicts
 
-PREPARE = {
-    "castle": ["--texture-size", "4096"],
-    "kitchen": ["--texture-size", "2048", "--mesh", "mesh_120k.ply", "--color-camera", "color_rig.json"],
-}
-COLUMNS = ("psnr", "ssim", "lpips", "psnr_fit", "ssim_fit", "lpips_fit", "sharpness", "coverage")
-GOALS = {
-    "castle": {"psnr_fit": 19.33, "ssim_fit": 0.732, "lpips_fit": 0.317},
-    "kitchen": {"psnr_fit": 19.84, "ssim_fit": 0.683, "lpips_fit": 0.439},
-}
-"""Scores of the original NeuralTexGen, and the bars of ``quality``."""
+from neuraltex.core.files import read_json, write_json
+
+MESHES = (".obj", ".ply", ".glb")
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Arguments:
     """What to run."""
 
-    scenes: list[str] = field(default_factory=lambda: ["castle", "kitchen"])
-    """Folders of the real data."""
-    presets: list[str] = field(default_factory=lambda: ["fast", "quality"])
-    """Presets of ``neuraltex optimize``."""
+    scene: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """castle, kitchen, both (default), kitchen_raw, kitchen_rig or kitchen_edges; may be repeated."""
+    presets: tuple[str, ...] = ("fast", "quality")
+    """Presets of ``neuraltex optimize``; the first three share the work of beating all peers."""
+    peers: Path | None = None
+    """Folder with textured meshes of other programs in DIR/SCENE/, at any depth."""
+    baselines: bool = True
+    """Run the weighted average and the best view per texel."""
+    neural_texgen_steps: int = 0
+    """Run so many of the 60 steps of ``neural_texgen`` (at most its first 20, which have the full rate)."""
+    curve: tuple[str, ...] = ()
+    """Runs over a knob, e.g. loss.lpips=0,0.5,1,2."""
+    curve_preset: str = "quality"
+    """Preset whose knob is turned."""
+    align: bool = True
+    """Also score with held-out cameras aligned to each texture."""
     work: Path | None = None
     """Where prepared scenes and runs go; a temporary folder by default."""
+    reuse: bool = False
+    """Take rows that are already in the work folder."""
+    output: Path | None = None
+    """File to write; benchmarks/results/quality.json by default."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row to be.
+
+    Args:
+        method: Its name; also that of its folder.
+        kind: baseline, preset, bounded (a part of a preset), curve or peer.
+        flags: Of ``neuraltex optimize``.
+        mesh: The textured mesh of a peer.
+        facts: Further fields of the row.
+    """
+
+    method: str
+    kind: str
+    flags: tuple[str, ...] = ()
+    mesh: Path | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def main() -> None:
     """Run everything and write ``results/quality.json``."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     arguments = tyro.cli(Arguments)
     with tempfile.TemporaryDirectory() as temporary:
-        work = arguments.work or Path(temporary)
-        rows = [row for scene in arguments.scenes for row in run_scene(scene, arguments.presets, work)]
-    print(
-        write_result(
-            "quality", {"evaluator": "neutral, see docs/benchmarks.md", "goals": GOALS, "rows": rows, "peers": peers()}
-        )
-    )
+        work = (arguments.work or Path(temporary)).resolve()
+        work.mkdir(parents=True, exist_ok=True)
+        rows = [row for name in scene_names(arguments.scene) for row in run_scene(SCENES[name], arguments, work)]
+    published = read_peers((bench_dir() / "README.md").read_text(encoding="utf-8"))
+    judged = {"verdicts": verdicts(rows, published), "goals": goals(rows)}
+    print(write_result("quality", {"rows": rows, "peers": published, **judged}, arguments.output))
 
 
-def run_scene(scene: str, presets: list[str], work: Path) -> list[dict[str, Any]]:
-    """Prepare a scene, fit every preset, score each."""
-    source = data_dir() / scene
-    flags = [str(source / flag) if (source / flag).is_file() else flag for flag in PREPARE[scene]]
-    prepared = work / f"{scene}-prepared"
-    prepare = {"seconds": None}
-    if not (prepared / "scene.json").is_file():
-        prepare = timed("prepare", "--data", str(source), *flags, "--output-dir", str(prepared))
+def scene_names(asked: tuple[str, ...]) -> list[str]:
+    """Return the scenes asked for; ``both`` (and nothing) mean the castle and the kitchen."""
+    names = [name for word in asked or ("both",) for name in (("castle", "kitchen") if word == "both" else (word,))]
+    unknown = set(names) - set(SCENES)
+    if unknown:
+        raise SystemExit(f"unknown scene {', '.join(sorted(unknown))}; known: both, {', '.join(SCENES)}")
+    return list(dict.fromkeys(names))
+
+
+def run_scene(scene: BenchScene, arguments: Arguments, work: Path) -> Iterator[dict[str, Any]]:
+    """Prepare a scene and yield the row of every method."""
+    cost = prepare(scene, work)
+    for job in jobs(scene, arguments):
+        folder = work / f"{scene.name}-{job.method.replace('/', '-')}"
+        if not (arguments.reuse and (folder / "row.json").is_file()):
+            made = run_job(job, scene, work / f"{scene.name}-prepared", folder, align=arguments.align)
+            write_json(folder / "row.json", {"scene": scene.name, "prepare": cost, **made})
+        row = read_json(folder / "row.json")
+        print(row["scene"], row["method"], row["optimize"], row["scores"], row.get("aligned"), flush=True)
+        yield row
+
+
+def jobs(scene: BenchScene, arguments: Arguments) -> list[Job]:
+    """List what there is to do on a scene."""
+    plain = scene.name == scene.source
+    found = [Job(method, "baseline") for method in METHODS] if arguments.baselines and plain else []
+    if arguments.neural_texgen_steps and plain:
+        found.append(bounded_job(arguments.neural_texgen_steps))
+    found += [Job(name, "preset", ("--preset", name, *scene.optimize)) for name in arguments.presets]
+    for text in arguments.curve if plain else ():
+        found += curve_jobs(text, arguments.curve_preset)
+    return found + (peer_jobs(arguments.peers / scene.name) if arguments.peers and plain else [])
+
+
+def bounded_job(steps: int) -> Job:
+    """The first steps of ``neural_texgen``; exactly those of its 60 as long as its rate does not fall."""
+    if not 1 <= steps <= 20:
+        raise SystemExit(f"{steps} steps of neural_texgen: give 1 to 20, or 0 to leave it out")
+    flags = ("--preset", "neural_texgen", "--loop.steps", str(steps), "--loop.decay", "none", "--loop.val-views", "0")
+    return Job("neural_texgen", "bounded", flags, facts={"steps": steps, "steps_of": 60})
+
+
+def curve_jobs(text: str, preset: str) -> list[Job]:
+    """Turn ``loss.lpips=0,0.5,1`` into one job per value.
+
+    Raises:
+        SystemExit: if the text does not look like that.
+    """
+    knob, _, values = text.partition("=")
+    if not knob or not values:
+        raise SystemExit(f"--curve {text!r}: write KEY=VALUE,VALUE,...")
     return [
-        {"scene": scene, "preset": preset, "prepare": prepare, **run_preset(scene, preset, prepared, work)}
-        for preset in presets
+        Job(
+            f"{preset} {knob}={value}",
+            "curve",
+            ("--preset", preset, *override(knob, value)),
+            facts={"knob": knob, "value": value},
+        )
+        for value in values.split(",")
     ]
 
 
-def run_preset(scene: str, preset: str, prepared: Path, work: Path) -> dict[str, Any]:
-    """Fit and score one preset."""
-    run = work / f"{scene}-{preset}"
-    cost = timed("optimize", "--data", str(prepared), "--preset", preset, "--output-dir", str(run), "--overwrite")
-    timed("export", "--run", str(run), "--to", str(run / "textured.obj"))
-    scores = evaluate(run / "textured.obj", scene, run / "scores.json")
-    print(scene, preset, cost, scores, flush=True)
-    return {"optimize": cost, "scores": scores}
+def override(knob: str, value: str) -> tuple[str, ...]:
+    """Return the flags that set one field, e.g. ``loop.steps`` to ``100`` or ``calibrate.cameras`` to ``false``."""
+    group, _, name = knob.replace("_", "-").rpartition(".")
+    prefix = f"--{group}." if group else "--"
+    if value.lower() in ("true", "false"):
+        return (f"{prefix}{'no-' * (value.lower() == 'false')}{name}",)
+    return (f"{prefix}{name}", value)
 
 
-def timed(*arguments: str) -> dict[str, Any]:
-    """Run a verb in its own process; seconds are wall time, memory is the process's own peak."""
-    load = describe_machine()["load_average"]
-    start = time.perf_counter()
-    code = (
-        "import resource, sys; from neuraltex.cli import main\n"
-        "try: main(sys.argv[1:])\n"
-        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
-    )
-    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - start
-    if result.returncode:
-        raise SystemExit(f"neuraltex {' '.join(arguments)} failed:\n{result.stderr[-4000:]}")
-    memory = int(re.findall(r"\d+", result.stderr)[-1]) / 2**20
-    return {"seconds": round(seconds, 1), "peak_gb": round(memory, 2), "load_average_before": load[0]}
+def peer_jobs(folder: Path) -> list[Job]:
+    """One job per textured mesh in a folder; its name is its path."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in MESHES)
+    return [Job(path.relative_to(folder).with_suffix("").as_posix(), "peer", mesh=path) for path in files]
 
 
-def evaluate(mesh: Path, scene: str, out: Path) -> dict[str, float]:
-    """Run the neutral evaluator on a textured mesh."""
-    bench = data_dir().parent / "bench"
-    command = [
-        sys.executable,
-        str(bench / "eval_texture.py"),
-        str(mesh),
-        str(bench / f"{scene}_test.json"),
-        "--out",
-        str(out),
-    ]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    mean = json.loads(out.read_text(encoding="utf-8"))["mean"]
-    return {name: round(mean[name], 4) for name in COLUMNS}
+def run_job(job: Job, scene: BenchScene, prepared: Path, folder: Path, *, align: bool) -> dict[str, Any]:
+    """Make the texture if it is ours, and score it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mesh, run = job.mesh, None
+    cost: dict[str, Any] = {"seconds": None, "peak_gb": None}
+    if mesh is None:
+        run, mesh = folder / "run", folder / "textured.obj"
+        data = ("--data", prepared, "--output-dir", run)
+        if job.kind == "baseline":
+            cost = timed_script(ROOT / "benchmarks" / "baselines.py", *data, "--method", job.method)
+        else:
+            cost = timed_verb("optimize", *data, *job.flags, "--overwrite")
+        timed_verb("export", "--run", run, "--to", mesh, "--overwrite")
+    row = {"method": job.method, "kind": job.kind, "optimize": cost, **job.facts, **_run_facts(run)}
+    if job.kind == "bounded":
+        row["extrapolated_seconds"] = extrapolate(cost["seconds"], job, prepared, folder)
+    return row | _score(scene, mesh, prepared, run, folder, align=align)
 
 
-def peers() -> dict[str, list[dict[str, Any]]]:
-    """Read the peers' scores from the tables of the evaluator's page."""
-    text = (data_dir().parent / "bench" / "README.md").read_text(encoding="utf-8")
-    found: dict[str, list[dict[str, Any]]] = {}
-    scene = ""
-    for line in text.splitlines():
-        cells = [cell.strip().strip("*") for cell in line.strip().strip("|").split("|")]
-        if len(cells) == 10 and cells[0] in PREPARE:
-            scene = cells[0]
-        elif len(cells) == 10 and scene and not cells[0].startswith("--"):
-            scores = {name: float(value) for name, value in zip(COLUMNS[:7], cells[1:8], strict=True)}
-            found.setdefault(scene, []).append({"method": cells[0], **scores, "seconds": cells[8], "gb": cells[9]})
-    return found
+def extrapolate(seconds: float, job: Job, prepared: Path, folder: Path) -> float:
+    """Time of all steps of a bounded run: what no step takes, measured apart, plus the steps in proportion [s]."""
+    start = timed_verb(
+        *("optimize", "--data", prepared, "--output-dir", folder / "start", "--overwrite"),
+        *(*job.flags, "--loop.steps", "0"),
+    )["seconds"]
+    return round(start + (seconds - start) * job.facts["steps_of"] / job.facts["steps"], 0)
+
+
+def _run_facts(run: Path | None) -> dict[str, Any]:
+    if run is None:
+        return {}
+    manifest = read_json(run / "manifest.json")
+    return {
+        "fit_seconds": manifest.get("seconds"),
+        **{k: manifest[k] for k in ("direct", "calibrate") if k in manifest},
+    }
+
+
+def _score(
+    scene: BenchScene, mesh: Path, prepared: Path, run: Path | None, folder: Path, *, align: bool
+) -> dict[str, Any]:
+    cameras = held_out_cameras(scene, prepared, run)
+    given = write_cameras(scene.cameras, cameras, folder / "cameras.json")
+    result: dict[str, Any] = {"scores": evaluate(mesh, given, scene.masks, folder / "scores.json")}
+    if align:
+        found, moved = align_held_out(mesh, cameras, photographs(scene), scene.masks)
+        aligned = write_cameras(scene.cameras, found, folder / "cameras_aligned.json")
+        result["aligned"] = evaluate(mesh, aligned, scene.masks, folder / "scores_aligned.json")
+        result["moved_px"] = moved
+    return result
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     main()
