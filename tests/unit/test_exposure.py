@@ -223,8 +223,8 @@ def test_color_match_removes_exposure_jitter_from_the_mean(tmp_path: Path) -> No
         mean, seen = _robust_mean(store, SIZE, texture, matches)
         known = seen > 1e-3
         errors[model] = float((mean[known] - true_texture()[known]).abs().mean())
-    assert errors["gain"] < 0.3 * errors["none"]
-    assert errors["affine"] < 0.4 * errors["none"]
+    assert errors["gain"] < 0.5 * errors["none"]
+    assert errors["affine"] < 0.5 * errors["none"]
 
 
 def test_photographs_of_one_camera_share_a_group(tmp_path: Path) -> None:
