@@ -40,10 +40,12 @@ class KeptOutPixels:
 
     Args:
         store: Views whose weights are 0 everywhere but on the pixels kept out; each is read once or twice.
+        rest: The same views with the pixels of the fit. Networks see the render there too, or the borders of the blocks
+            would be what they judge.
         config: What decides the size of the windows.
     """
 
-    def __init__(self, store: ViewStore, config: LossConfig) -> None:
+    def __init__(self, store: ViewStore, rest: ViewStore, config: LossConfig) -> None:
         self._device, self._samples = store.device, list[Tile]()
         side = config.perceptual_crop or WINDOW * config.perceptual_reduce
         sampler = WindowSampler(store.sizes, 0, side, 0)
@@ -59,7 +61,9 @@ class KeptOutPixels:
             if tile.weight.numel() >= MIN_PIXELS:
                 self._samples.append(tile)
         chosen = [window for *_, window in sorted(ranked, key=lambda entry: entry[:2])[:MAX_WINDOWS]]
-        self._windows = [store.tile(window) for window in sorted(chosen, key=lambda window: window.view)]
+        chosen.sort(key=lambda window: window.view)
+        self._windows = [store.tile(window) for window in chosen]
+        self._shown = [tile.mask | rest.tile(window).mask for tile, window in zip(self._windows, chosen, strict=True)]
 
     @torch.no_grad()
     def look(self, render: Render, colors: ColorMatch, objective: Objective) -> Look:
@@ -71,8 +75,9 @@ class KeptOutPixels:
         for tile in own_share(self._samples):
             sums[0] += _fitted_psnr(render(tile), tile.image)
             sums[1] += 1
-        for tile in own_share(self._windows):
-            terms = objective.data_terms(colors.to_photo(render(tile), tile.view, tile.radius2), tile)
+        for tile, shown in own_share(list(zip(self._windows, self._shown, strict=True))):
+            image = colors.to_photo(render(tile), tile.view, tile.radius2)
+            terms = objective.data_terms(image, tile, shown=shown)
             distance = terms["lpips"] if "lpips" in terms else objective.total(terms)
             pixels = tile.mask.sum()
             sums[2] += distance * pixels

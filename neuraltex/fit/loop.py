@@ -119,11 +119,11 @@ class GradientFit:
             self._backward = BatchGradients(self.store, self.objective, config.loss.perceptual_windows)
         self.best: BestState | None = None
         self._anchor: Anchor | None = None
-        self._begin(size)
+        self._begin(scene, size)
         if kept_out.share:
             self._begin_checks(kept_out)
 
-    def _begin(self, size: int) -> None:
+    def _begin(self, scene: PreparedScene, size: int) -> None:
         """Make the state, or take it from the newest checkpoint."""
         config = self.config
         resumed = ckpt.latest_checkpoint(self.folder / "ckpts") if self._resume and self.folder else None
@@ -131,7 +131,7 @@ class GradientFit:
         self.monitor = Monitor(tensorboard, resumed.history if resumed else ())
         texture = build_texture(config.texture, size).to(self.device)
         if resumed is None:
-            image, seen, colors = initial_texture(self.store, size, config.texture, config.color)
+            image, seen, colors = initial_texture(self.store, size, scene, config)
             texture.initialize_(image)
             self.state = State(texture, build_optimizer(texture, config.loop), colors, seen)
             if config.loss.anchor:
@@ -148,7 +148,7 @@ class GradientFit:
     def _begin_checks(self, kept_out: KeptOut) -> None:
         loop, pixels = self.config.loop, replace(self.config.pixels, footprint_power=0, sharpness_power=0)
         store = ViewStore(self.store.views, pixels, 0, self.device, kept_out.pixels)
-        self._kept_out = KeptOutPixels(store, self.config.loss)
+        self._kept_out = KeptOutPixels(store, self.store, self.config.loss)
         if self.best is None:
             self.best = BestState()
             self._look()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from neuraltex.config.schema import LossConfig
@@ -51,13 +51,20 @@ class Objective:
         if not self.data_names:
             raise ConfigError("every loss has weight 0", source="loss", hint="Give one, e.g. --loss.l1 10")
 
-    def data_terms(self, render: Float[Tensor, "H W 3"], tile: Tile, perceptual: float = 1.0) -> dict[str, Tensor]:
+    def data_terms(
+        self,
+        render: Float[Tensor, "H W 3"],
+        tile: Tile,
+        perceptual: float = 1.0,
+        shown: Bool[Tensor, "H W"] | None = None,
+    ) -> dict[str, Tensor]:
         """Return the unweighted terms of one window, each a mean over its valid pixels.
 
         Args:
             render: The texture as the photograph would show it.
             tile: The window of the photograph.
             perceptual: Factor of the VGG and LPIPS terms; 0 leaves them out.
+            shown: Pixels where VGG and LPIPS see the render, elsewhere the photograph; ``None`` takes those that count.
         """
         target, weight, terms = tile.image, tile.weight, {}
         for name in ("l1", "l2", "charbonnier"):
@@ -66,7 +73,7 @@ class Objective:
         if self.config.gradient:
             terms["gradient"] = photometric.gradient_difference(render, target, weight)
         if perceptual and (self.config.vgg_content or self.config.vgg_style or self.config.lpips):
-            terms |= {name: perceptual * value for name, value in self._perceptual_terms(render, tile).items()}
+            terms |= {name: perceptual * value for name, value in self._perceptual_terms(render, tile, shown).items()}
         return terms
 
     def texture_terms(self, texture: Texture, anchor: Anchor | None = None) -> dict[str, Tensor]:
@@ -85,17 +92,18 @@ class Objective:
         """Return the weighted sum of terms."""
         return torch.stack([getattr(self.config, name) * value for name, value in terms.items()]).sum()
 
-    def _perceptual_terms(self, render: Tensor, tile: Tile) -> dict[str, Tensor]:
+    def _perceptual_terms(self, render: Tensor, tile: Tile, shown: Tensor | None) -> dict[str, Tensor]:
         area, terms = _middle(tile.image.shape, self.config.perceptual_crop), {}
         target, valid = tile.image[area][None], tile.mask[area][None]
-        pred = show_outside(render[area][None], target, valid)
+        seen = valid if shown is None else shown[area][None]
+        pred = show_outside(render[area][None], target, seen)
         factor = self.config.perceptual_reduce
         pred, target = reduce_image(pred, factor), reduce_image(target, factor)
-        mask = reduce_image(valid[..., None].to(pred.dtype), factor)[..., 0]
+        mask, seen = (reduce_image(x[..., None].to(pred.dtype), factor)[..., 0] for x in (valid, seen))
         with torch.autocast(render.device.type, torch.bfloat16, enabled=self._amp):
             if self.config.lpips:
                 assert self._lpips is not None
-                terms["lpips"] = self._lpips(pred, target, mask).mean()
+                terms["lpips"] = self._lpips(pred, target, mask, seen).mean()
             if self.config.vgg_content or self.config.vgg_style:
                 terms |= self._vgg_terms(pred, target, mask)
         return {name: value.float() for name, value in terms.items()}

@@ -43,17 +43,18 @@ class Lpips(nn.Module):
         pred: Float[Tensor, "*B H W 3"],
         target: Float[Tensor, "*T H W 3"],
         mask: Bool[Tensor, "*T H W"] | Float[Tensor, "*T H W"] | None = None,
+        shown: Bool[Tensor, "*T H W"] | Float[Tensor, "*T H W"] | None = None,
     ) -> Float[Tensor, "*B"]:
         """Return the distance of every image.
 
         Args:
             pred: Images, at least 16 pixels wide and high.
             target: As many references, or a single one [H, W, 3] for all of them.
-            mask: Pixels that count, or their weights. Outside, ``pred`` shows ``target``; the distance map of every
-                layer is averaged with the mask, reduced by area, as weight.
+            mask: Pixels that count, or their weights; every distance map is averaged with them, reduced by area.
+            shown: Pixels where ``pred`` is looked at; outside it shows ``target``. ``None`` takes those that count.
         """
         if mask is not None:
-            pred = show_outside(pred, target, mask)
+            pred = show_outside(pred, target, mask if shown is None else shown)
             mask = mask.reshape(-1, 1, *mask.shape[-2:]).to(pred.dtype)
         ours, theirs = (
             self.features.walk(images.flatten(0, -4) if images.ndim > 3 else images[None]) for images in (pred, target)

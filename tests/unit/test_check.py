@@ -18,6 +18,7 @@ from neuraltex.fit.data import ViewStore
 from neuraltex.fit.kept_out import BLOCK, KeptOut
 from neuraltex.fit.loop import GradientFit
 from neuraltex.fit.objective import Objective
+from neuraltex.fit.sampler import WindowSampler
 from neuraltex.io.images import read_rgb, write_rgb
 from neuraltex.io.prepared import PreparedScene
 from neuraltex.texture.plain import PlainTexture
@@ -86,7 +87,8 @@ def test_kept_out_pixels_have_no_influence_on_the_fit(tmp_path: Path) -> None:
 
 def test_look_scores_the_kept_out_pixels_only_and_fits_colors(scene: PreparedScene) -> None:
     views = scene.split("train")
-    kept_out = KeptOutPixels(ViewStore(views, PixelConfig(margin=0), 0, use=KEPT_OUT.pixels), LossConfig(l1=1.0))
+    stores = [ViewStore(views, PixelConfig(margin=0), 0, use=use) for use in (KEPT_OUT.pixels, KEPT_OUT.rest)]
+    kept_out = KeptOutPixels(*stores, LossConfig(l1=1.0))
     colors, objective = ColorMatch.identity(len(views)), Objective(LossConfig(l1=1.0))
 
     def render(offset: float, gain: float) -> object:
@@ -101,8 +103,16 @@ def test_look_scores_the_kept_out_pixels_only_and_fits_colors(scene: PreparedSce
 def test_windows_of_a_look_are_bounded(scene: PreparedScene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_module, "MAX_WINDOWS", 3)
     monkeypatch.setattr(check_module, "WINDOW", 16)
-    store = ViewStore(scene.split("train"), PixelConfig(margin=0), 0, use=KeptOut(0.9).pixels)
-    kept_out = KeptOutPixels(store, LossConfig(l1=1.0))
+    chosen = KeptOut(0.9)
+    stores = [
+        ViewStore(scene.split("train"), PixelConfig(margin=0), 0, use=use) for use in (chosen.pixels, chosen.rest)
+    ]
+    kept_out = KeptOutPixels(*stores, LossConfig(l1=1.0))
+    whole = ViewStore(scene.split("train"), PixelConfig(margin=0), 0)
+    for shown, tile in zip(kept_out._shown, kept_out._windows, strict=True):
+        assert (shown >= tile.mask).all()
+        windows = [window for window in WindowSampler(whole.sizes, 0, 16, 0).windows(0) if window.view == tile.view]
+        assert int(shown.sum()) in {int(whole.tile(window).mask.sum()) for window in windows}
     assert len(kept_out._windows) == 3
     assert len({tile.view for tile in kept_out._windows}) == 3
     assert all(tile.mask.sum() >= check_module.MIN_PIXELS for tile in kept_out._windows)

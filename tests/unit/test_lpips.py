@@ -79,6 +79,17 @@ def test_pixels_outside_the_mask_receive_no_gradient(real_lpips, photo, noisy):
     assert pred.grad[mask].abs().sum() > 0
 
 
+@torch.no_grad()
+def test_render_shown_around_what_counts_leaves_no_border(real_lpips, photo, noisy):
+    """Blocks of a render pasted into the photograph would be judged by their borders."""
+    mask, flat = masked_region(photo), photo.mean((0, 1)).expand_as(photo)
+    everywhere = torch.ones_like(mask)
+    pasted = real_lpips(flat, photo, mask, mask).item()
+    assert pasted == real_lpips(flat, photo, mask).item()
+    assert real_lpips(flat, photo, mask, everywhere).item() != pytest.approx(pasted, rel=1e-3)
+    assert real_lpips(noisy, photo, everywhere, everywhere).item() == pytest.approx(real_lpips(noisy, photo).item())
+
+
 def test_missing_head_is_named(test_data):
     vgg = load_vgg_weights(path=test_data / "weights" / "vgg16_features_torchvision.pth")
     with pytest.raises(DataError, match=r"lack lin0\.model\.1\.weight"):
