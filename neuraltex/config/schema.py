@@ -115,9 +115,9 @@ class ColorConfig:
     vignette: bool = False
     """Also fit a radial fall-off of brightness, shared by the photographs of one camera."""
     reference: str = ""
-    """Photograph whose colors the texture takes; without it those of the geometric mean of all."""
+    """Photograph whose colors the texture takes; without it those of the median exposure."""
     every: int = 50
-    """Fit again after so many steps; 0 keeps what the initial mean found."""
+    """Fit again after so many steps of the gradient fit; 0 keeps what was found before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
