@@ -1,6 +1,7 @@
-"""Time of adding photographs to the normal equations, beside the floor, in this process.
+"""Time of adding photographs to the normal equations and of solving them, beside the floor, in this process.
 
 Run: OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/accumulate.py --data PREPARED
+With ``--only-pass`` also under torchrun: then one real pass over all photographs and the solution are timed.
 """
 
 import json
@@ -13,10 +14,14 @@ import torch
 import tyro
 from floor import Clock, measure_floor
 
-from neuraltex.config.schema import DirectConfig, PixelConfig, TextureConfig
+from neuraltex.config.schema import DirectConfig, PixelConfig
+from neuraltex.core.runtime import is_main
+from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewData, ViewStore
 from neuraltex.fit.direct.equations import NormalEquations, Robust
-from neuraltex.io.prepared import read_prepared
+from neuraltex.fit.direct.stream import LEVELS, DirectFit
+from neuraltex.fit.distributed import process_group, wait_for_all
+from neuraltex.io.prepared import PreparedScene, read_prepared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,26 +31,61 @@ class Arguments:
     data: Path
     """Prepared scene."""
     limit: int = 24
-    """Photographs used at most."""
+    """Photographs used at most, except for the pass."""
+    only_pass: bool = False
+    """Time a pass over all photographs only."""
 
 
 def main() -> None:
     """Measure and print JSON."""
     arguments = tyro.cli(Arguments)
     scene = read_prepared(arguments.data)
-    views = scene.split("train")[: arguments.limit]
+    with process_group(torch.device("cpu")):
+        found = {"threads": torch.get_num_threads(), "pass": time_pass(scene)}
+    if not arguments.only_pass:
+        views = scene.split("train")[: arguments.limit]
+        found |= {"photos": len(views), "cases": time_cases(scene, views)}
+        found["floor"] = measure_floor(scene, views, scene.texture_size)
+    if is_main():
+        print(json.dumps(found))
+
+
+def time_pass(scene: PreparedScene) -> dict[str, Any]:
+    """Time a pass over all training photographs, reading included, and the exact solution.
+
+    It is the second pass, in which pixels are weighted by how well they fit; the first compiles and fills caches.
+    """
+    views = scene.split("train")
+    store = ViewStore(views, PixelConfig(), budget_gb=0.0)
+    fit, matches = DirectFit(scene.mesh, scene.texture_size, DirectConfig()), ColorMatch.identity(len(views))
+    for _ in range(2):
+        fit.equations.clear()
+        clock = Clock()
+        wait_for_all()
+        with clock.step("accumulate"):
+            fit.accumulate(store, matches, range(len(views)), "accumulate")
+        with clock.step("solve"):
+            solution = fit.solve(exact=True)
+    seconds = {f"{name}_seconds": round(value, 3) for name, value in clock.wall.items()}
+    cpu = {f"{name}_cpu_seconds": round(value, 3) for name, value in clock.cpu.items()}
+    return {
+        **seconds,
+        **cpu,
+        "photos": len(views),
+        "iterations": solution.iterations,
+        "residual": float(solution.residual),
+    }
+
+
+def time_cases(scene: PreparedScene, views: tuple) -> dict[str, dict[str, Any]]:
+    """Time adding photographs that are in memory: bilinear, mip-mapped, and mip-mapped with robust weights."""
     store = ViewStore(views, PixelConfig(), budget_gb=4.0)
     photos = [store.load(index) for index in range(len(views))]
-    cases = {
-        "bilinear": time_adding(photos, scene.texture_size, 1, robust=False),
-        "mip": time_adding(photos, scene.texture_size, TextureConfig().levels, robust=False),
-        "mip_robust": time_adding(photos, scene.texture_size, TextureConfig().levels, robust=True),
-    }
-    floor = measure_floor(scene, views, scene.texture_size)
-    print(json.dumps({"threads": torch.get_num_threads(), "photos": len(views), "cases": cases, "floor": floor}))
+    cases = {"bilinear": (1, False), "mip": (LEVELS, False), "mip_robust": (LEVELS, True)}
+    return {name: time_adding(photos, scene.texture_size, *case) for name, case in cases.items()}
 
 
-def time_adding(photos: list[ViewData], size: int, levels: int, *, robust: bool) -> dict[str, Any]:
+def time_adding(photos: list[ViewData], size: int, levels: int, robust: bool) -> dict[str, Any]:
     """Return seconds per megapixel of the photographs; the best of three passes after one that does not count."""
     equations, identity = NormalEquations((size, size), levels), np.linspace(0, 1, 256, dtype=np.float32)
     colors, config = np.repeat(identity[:, None], 3, 1), DirectConfig()
@@ -56,7 +96,7 @@ def time_adding(photos: list[ViewData], size: int, levels: int, *, robust: bool)
         equations.clear()
         with clock.step("add"):
             for photo in photos:
-                equations.add_photo(photo.image, photo.uv, photo.weight, photo.footprint, colors, weights)
+                equations.add_photo(photo.image, photo.uv, photo.weight, photo.footprint, colors, None, weights)
         passes.append((clock.wall["add"], clock.cpu["add"]))
     megapixels = sum(photo.weight.size for photo in photos) / 1e6
     wall, cpu = np.min(passes[1:], axis=0)
