@@ -8,14 +8,16 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from neuraltex.config.schema import ColorConfig, TextureConfig
+from neuraltex.config.schema import FitConfig, TextureConfig
 from neuraltex.core.conventions import GREY, chw_from_hwc, hwc_from_chw
 from neuraltex.core.errors import DataError
 from neuraltex.core.runtime import progress
 from neuraltex.fit.calibrate.color_fit import calibrate_colors
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import Tile, ViewStore
+from neuraltex.fit.direct.stream import DirectFit
 from neuraltex.fit.sampler import Window
+from neuraltex.io.prepared import PreparedScene
 from neuraltex.texture.sample import sample_bilinear, splat_bilinear
 
 SPLAT_PIXELS = 4_000_000
@@ -25,20 +27,31 @@ PRIOR = 0.05
 
 
 def initial_texture(
-    store: ViewStore, size: int, texture: TextureConfig, color: ColorConfig
+    store: ViewStore, size: int, scene: PreparedScene, config: FitConfig
 ) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"], ColorMatch]:
     """Return the initial texture, the sum of pixel weights of every texel, and the color match of every photograph.
+
+    Args:
+        store: Photographs to fit to.
+        size: Side of the texture [texel].
+        scene: Where they come from; the mesh tells the direct fit which texels belong to charts.
+        config: Settings.
 
     Raises:
         DataError: if no pixel of any photograph lies on the texture.
     """
-    matches = ColorMatch.identity(len(store), store.device)
-    if texture.init != "mean":
+    texture = config.texture
+    if texture.init in ("grey", "zeros"):
         value = GREY if texture.init == "grey" else 0.0
         weights = _splat(store, size, lambda tile: (tile.image, tile.weight), "coverage")[1]
+        matches = ColorMatch.identity(len(store), store.device)
         return torch.full((size, size, 3), value, device=store.device), weights, matches
-    matches = calibrate_colors(store, color)
-    return *_robust_mean(store, size, texture, matches), matches
+    matches = calibrate_colors(store, config.color)
+    if texture.init == "mean":
+        mean, weights = _robust_mean(store, size, texture, matches)
+        return mean, weights, matches
+    found = DirectFit(scene.mesh, size, config.direct, size / scene.texture_size).run(store, matches)
+    return torch.from_numpy(found.texture).to(store.device), torch.from_numpy(found.weights).to(store.device), matches
 
 
 def _robust_mean(

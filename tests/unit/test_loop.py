@@ -198,7 +198,7 @@ def test_scene_without_any_overlap_is_refused(tmp_path: Path) -> None:
     scene = write_plane_scene(tmp_path)
     store = ViewStore(scene.split("train"), PixelConfig(min_cosine=2.0), 1.0)
     with pytest.raises(DataError, match="no pixel of any training photograph lies on the texture"):
-        initial_texture(store, SIZE, TextureConfig(), ColorConfig())
+        initial_texture(store, SIZE, scene, FitConfig())
 
 
 def test_finished_texture_says_where_every_texel_comes_from(tmp_path: Path) -> None:
