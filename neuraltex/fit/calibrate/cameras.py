@@ -105,7 +105,7 @@ def _descend(
     error: Callable[[T], float],
     apply: Callable[[T, np.ndarray], T],
 ) -> tuple[T, float]:
-    """Levenberg-Marquardt: steps that do not lower the error are taken back and damped more."""
+    """Levenberg-Marquardt; a good step is doubled while the error falls, a bad one taken back and damped more."""
     current, lowest, damping = start, error(start), DAMPING
     first = lowest
     for _ in range(STEPS):
@@ -113,15 +113,20 @@ def _descend(
         diagonal = np.diag(matrix)
         if not diagonal.any():
             break
-        damped = matrix + np.diag(damping * diagonal + 1e-9 * diagonal.max())
-        candidate = apply(current, -np.linalg.solve(damped, gradient))
-        value = error(candidate)
-        if value < lowest:
-            gain, current, lowest, damping = 1 - value / lowest, candidate, value, damping / 3
-            if gain < 1e-4:
+        step = -np.linalg.solve(matrix + np.diag(damping * diagonal + 1e-9 * diagonal.max()), gradient)
+        before = lowest
+        for length in (1, 2, 4):
+            candidate = apply(current, length * step)
+            value = error(candidate)
+            if not value < lowest:
                 break
-        else:
+            best, lowest = candidate, value
+        if lowest == before:
             damping *= 20
+            continue
+        current, damping = best, damping / 3
+        if lowest > 0.9999 * before:
+            break
     return current, improvement(first, lowest)
 
 

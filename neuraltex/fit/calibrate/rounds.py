@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from scipy.ndimage import gaussian_filter
 
 from neuraltex.config.schema import ColorConfig, PixelConfig
 from neuraltex.fit.calibrate.color_fit import robust_affine
@@ -19,6 +20,8 @@ from neuraltex.render.rays import normalized_grid
 from neuraltex.render.uv_maps import render_maps
 from neuraltex.texture import kernels
 
+SMOOTHING = 1.0
+"""Standard deviation of the blur of reduced photographs [px of these]: widens the reach of a gradient."""
 MAX_POINTS = 15_000
 """Surface points per photograph that drive a pose: 6 numbers need no more."""
 OUTLIER = 0.1
@@ -79,15 +82,16 @@ IDENTITY = Match(np.ones(3, np.float32), np.zeros(3, np.float32))
 
 
 def read_photo(view: PreparedView, reduce: int) -> Photo:
-    """Read a photograph and its mask, box-averaged by ``reduce``; a mask pixel needs all of its pixels."""
+    """Read a photograph and its mask, box-averaged by ``reduce`` and smoothed; a mask pixel needs all of its pixels."""
     image = view.load_image()
     height, width = image.shape[0] // reduce, image.shape[1] // reduce
     blocks = image[: height * reduce, : width * reduce].reshape(height, reduce, width, reduce, 3)
-    mask = None
+    mask: np.ndarray | None = None
     if view.mask is not None:
-        full = read_mask(view.mask, image.shape[:2])[: height * reduce, : width * reduce]
-        mask = full.reshape(height, reduce, width, reduce).all((1, 3))
-    return Photo((blocks.mean((1, 3), dtype=np.float32) / 255).astype(np.float32), mask)
+        full = np.asarray(read_mask(view.mask, image.shape[:2]))[: height * reduce, : width * reduce]
+        mask = np.asarray(full.reshape(height, reduce, width, reduce).all(axis=(1, 3)))
+    small = blocks.mean((1, 3), dtype=np.float32) / 255
+    return Photo(gaussian_filter(small, (SMOOTHING, SMOOTHING, 0)), mask)
 
 
 def reduced_camera(camera: Camera, reduce: int) -> Camera:

@@ -19,6 +19,7 @@ from neuraltex.fit.calibrate.rounds import MIN_OTHERS, Cast, Match, Photo
 from neuraltex.geometry.camera import Camera
 
 STEPS = 4
+MAX_LENGTH = 32
 DAMPING = 1e-5
 SCALE = 0.08
 """Residual at which a point has a quarter of its weight [color in 0 to 1]."""
@@ -76,20 +77,34 @@ def refine_shared(sights: Sequence[Sight], cameras: Sequence[Camera], model: Sha
     Returns:
         The cameras, and the robust error of the checked points before divided by after (at least 1).
     """
-    current, damping = list(cameras), DAMPING
+    current = list(cameras)
     first = lowest = _error(sights, current)
     for _ in range(STEPS):
         matrix, gradient = _equations(sights, current, model)
-        step = -np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), gradient)
-        candidate = [model.apply(camera, step) for camera in current]
-        value = _error(sights, candidate)
-        if value < lowest:
-            gain, current, lowest, damping = 1 - value / lowest, candidate, value, damping / 4
-            if gain < 1e-3:
-                break
-        else:
-            damping *= 100
+        step = -np.linalg.solve(matrix + DAMPING * np.diag(np.diag(matrix)), gradient)
+        before = lowest
+        current, lowest = _search(sights, current, model, step, lowest)
+        if lowest > 0.999 * before:
+            break
     return current, improvement(first, lowest)
+
+
+def _search(
+    sights: Sequence[Sight], cameras: list[Camera], model: SharedModel, step: np.ndarray, lowest: float
+) -> tuple[list[Camera], float]:
+    """Double the step as long as the error falls.
+
+    Where photographs do not agree yet, most of the gradients that enter ``J'J`` have no counterpart in the mean of the
+    others, so that the step has the right direction but is several times too short.
+    """
+    best, length = cameras, 1.0
+    while length <= MAX_LENGTH:
+        candidate = [model.apply(camera, step * length) for camera in cameras]
+        value = _error(sights, candidate)
+        if not value < lowest:
+            break
+        best, lowest, length = candidate, value, 2 * length
+    return best, lowest
 
 
 def find_cells(uvs: Sequence[Float[np.ndarray, "P 2"]], size: int) -> list[Cells]:
