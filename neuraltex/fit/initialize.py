@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -15,7 +16,7 @@ from neuraltex.core.runtime import progress
 from neuraltex.fit.calibrate.color_fit import calibrate_colors
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import Tile, ViewStore
-from neuraltex.fit.direct.stream import DirectFit
+from neuraltex.fit.direct.start import direct_start
 from neuraltex.fit.sampler import Window
 from neuraltex.io.prepared import PreparedScene
 from neuraltex.texture.sample import sample_bilinear, splat_bilinear
@@ -27,7 +28,7 @@ PRIOR = 0.05
 
 
 def initial_texture(
-    store: ViewStore, size: int, scene: PreparedScene, config: FitConfig
+    store: ViewStore, size: int, scene: PreparedScene, config: FitConfig, folder: Path | None = None
 ) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"], ColorMatch]:
     """Return the initial texture, the sum of pixel weights of every texel, and the color match of every photograph.
 
@@ -36,6 +37,7 @@ def initial_texture(
         size: Side of the texture [texel].
         scene: Where they come from; the mesh tells the direct fit which texels belong to charts.
         config: Settings.
+        folder: Run folder, where a direct fit may leave its equations.
 
     Raises:
         DataError: if no pixel of any photograph lies on the texture.
@@ -46,11 +48,11 @@ def initial_texture(
         weights = _splat(store, size, lambda tile: (tile.image, tile.weight), "coverage")[1]
         matches = ColorMatch.identity(len(store), store.device)
         return torch.full((size, size, 3), value, device=store.device), weights, matches
-    matches = calibrate_colors(store, config.color)
     if texture.init == "mean":
+        matches = calibrate_colors(store, config.color)
         mean, weights = _robust_mean(store, size, texture, matches)
         return mean, weights, matches
-    found = DirectFit(scene.mesh, size, config.direct, size / scene.texture_size).run(store, matches)
+    found, matches = direct_start(store, size, scene, config, folder)
     return torch.from_numpy(found.texture).to(store.device), torch.from_numpy(found.weights).to(store.device), matches
 
 

@@ -7,19 +7,15 @@ itself, its right, lower, lower right and lower left neighbor. Three more hold t
 number of photographs; sums over processes and over time are exact.
 """
 
-import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from neuraltex.core.errors import DataError
-from neuraltex.core.files import atomic_path
 from neuraltex.core.runtime import cpu_threads
 from neuraltex.fit.direct import kernels
 from neuraltex.fit.direct.layout import MipLayout
@@ -153,33 +149,6 @@ class NormalEquations:
         for start in range(0, len(self.rows), ALL_REDUCE_ROWS):
             sum_over_processes([torch.from_numpy(self.rows[start : start + ALL_REDUCE_ROWS])])
 
-    def save(self, path: Path) -> Path:
-        """Write them as a compressed archive; texels without pixels take no room."""
-        used = np.flatnonzero(self.rows[:, 0])
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            size, levels = np.array(self.size), np.array(self.levels)
-            np.savez(file, size=size, levels=levels, used=used.astype(np.uint32), rows=self.rows[used])
-        return path
-
-    @classmethod
-    def load(cls, path: Path) -> "NormalEquations":
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            DataError: if the file is missing or broken.
-        """
-        with contextlib.ExitStack() as stack:
-            try:
-                content = stack.enter_context(np.load(path, allow_pickle=False))
-                height, width = (int(value) for value in content["size"])
-                equations = cls((height, width), int(content["levels"]))
-                equations.rows[content["used"]] = content["rows"]
-            except (OSError, ValueError, EOFError, KeyError, IndexError) as error:
-                raise DataError(
-                    f"{path} holds no equations ({error})", hint="Fit with --direct.save-equations first"
-                ) from error
-        return equations
-
     def _outlier(self, robust: Robust | None) -> tuple[np.ndarray, np.ndarray, int, float]:
         table = self.layout.table
         if robust is None:
@@ -199,7 +168,9 @@ def mip_level(footprint: np.ndarray, num_levels: int) -> Float[np.ndarray, "*B"]
 
 @cache
 def _level_of_bits(num_levels: int, scale: float) -> Float[np.ndarray, " 65536"]:
-    footprint = np.nan_to_num(np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32), nan=0)
+    footprint = np.nan_to_num(
+        np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32), nan=0, posinf=1e5, neginf=0
+    )
     return mip_level(footprint * np.float32(scale), num_levels)
 
 

@@ -48,6 +48,12 @@ class SeamRows:
         """Texels that occur, as indices into [Ht * Wt]."""
         return self._used
 
+    def times(self, factor: float) -> "SeamRows":
+        """Return the rows with other strengths; none for a factor of 0."""
+        count = len(self.texels) if factor > 0 else 0
+        strength = self.strength[:count] * np.float32(factor)
+        return SeamRows(self.texels[:count], self.weights[:count], strength, self.width)
+
     def stiffen(self, matrix: Float[np.ndarray, "h w 8"]) -> None:
         """Add the row sums to the diagonal."""
         matrix.reshape(-1, 8)[self._used, 0] += self._row_sums

@@ -58,10 +58,10 @@ def solve(
     """
     if charts.shape != equations.size:
         raise ShapeError(f"charts have shape {charts.shape} but the texture {equations.size}")
+    seams = seams.times(config.seam)
     cells = unknowns(equations, charts, seams)
     x = np.zeros((*charts.shape, 3), np.float32) if start is None else start
     x[cells == 0] = 0
-    seams = SeamRows(seams.texels, seams.weights, seams.strength * np.float32(config.seam), seams.width)
     multigrid = Multigrid(equations.images, cells, seams, config.smoothness, x)
     if start is None or not warm:
         multigrid.start()

@@ -10,13 +10,13 @@ from jaxtyping import Float, UInt8
 
 from neuraltex.config.schema import DirectConfig
 from neuraltex.core.errors import DataError
-from neuraltex.core.runtime import logger, progress
+from neuraltex.core.runtime import is_main, logger, progress
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewData, ViewStore, squared_radius
 from neuraltex.fit.direct import operators
 from neuraltex.fit.direct.equations import NormalEquations, Robust
 from neuraltex.fit.direct.seams import seam_equations
-from neuraltex.fit.direct.solve import Solution, solve
+from neuraltex.fit.direct.solve import Solution, solve, unknowns
 from neuraltex.fit.distributed import own_share
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.texture.fill import dilate, number_charts
@@ -27,6 +27,22 @@ EARLY_ITERATIONS = 2
 """Solver iterations in all passes but the last: outliers show long before the solution is exact."""
 BRIGHTEST = 1024
 """Values of a photograph that colors are tabulated for, in 1/255: undoing a vignette may brighten four times."""
+
+
+def memory_gb(size: int, levels: int = LEVELS) -> float:
+    """Return the most memory that a direct fit takes beside the photographs at hand [GB].
+
+    Bytes per texel of the finest level, chains counting 1 + 1/4 + ... times (4/3 for many levels): equations 32 per
+    texel of the chain; texture 12 likewise; on all coarser levels operators 32 and corrections 16, together 1/3 as much
+    each; chart numbers 4, weights 4, cells 4/3. That is 84 at most: 1.3 GB for 4096, 21 GB for 16384. Pages that no
+    chart and no lookup touches are never committed, so that a texture half empty takes less.
+
+    Args:
+        size: Side of the texture [texel].
+        levels: Levels of the mip chain.
+    """
+    chain = sum(0.25**level for level in range(levels))
+    return (size * size * (44 * chain + 48 / 3 + 8 + 4 / 3)) / 1024**3
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,21 +85,36 @@ class DirectFit:
         """The texture at hand."""
         return self.equations.layout.views(self._chain)[0]
 
-    def run(self, store: ViewStore, matches: ColorMatch) -> DirectResult:
-        """Make all passes over all photographs.
+    def run(self, store: ViewStore, matches: ColorMatch) -> None:
+        """Make all passes over all photographs; what is left to do is to :meth:`finish`.
 
         Raises:
             DataError: if no pixel of any photograph lies on the texture.
         """
         passes = 1 if self.config.penalty == "l2" else max(self.config.passes, 1)
         for index in range(passes):
-            self.equations.clear()
+            if index:
+                self._solve(exact=False)
+                self.equations.clear()
             self.accumulate(store, matches, range(len(store)), f"pass {index + 1}/{passes}")
-            last = index + 1 == passes
-            weights = self.equations.coverage() if last else None
-            solution = self.solve(exact=last)
-        assert weights is not None
+
+    def go_on(self, equations: NormalEquations, texture: Float[np.ndarray, "Ht Wt 3"]) -> None:
+        """Take over the equations of an earlier fit and the texture they led to.
+
+        Under torchrun the first process holds the old equations, since those of all processes are summed.
+        """
+        if is_main():
+            self.equations.rows = equations.rows
+        self.texture[:] = texture
+        average_chain(self.equations.layout.views(self._chain), unknowns(equations, self._charts, self._seams))
+        self._solved = True
+
+    def finish(self) -> DirectResult:
+        """Solve to the tolerance of the settings; the equations are lost by that."""
+        weights = self.equations.coverage()
+        solution = self._solve(exact=True)
         weights[solution.cells == 0] = 0
+        self.equations.clear()
         return DirectResult(solution.texture, weights, solution.iterations, solution.residual)
 
     def accumulate(self, store: ViewStore, matches: ColorMatch, views: Sequence[int], label: str) -> None:
@@ -107,7 +138,7 @@ class DirectFit:
                 hint="Check the proof sheet: cameras and mesh do not agree",
             )
 
-    def solve(self, *, exact: bool) -> Solution:
+    def _solve(self, *, exact: bool) -> Solution:
         """Solve the equations, which are lost by that, starting from the texture at hand."""
         config = self.config
         if not exact:
