@@ -11,7 +11,7 @@ from plane_scene import SIZE, true_texture, write_plane_scene
 
 from neuraltex.config.schema import ColorConfig, PixelConfig, TextureConfig
 from neuraltex.core.errors import ConfigError
-from neuraltex.fit.calibrate import color_fit
+from neuraltex.fit.calibrate import color_fit, color_samples
 from neuraltex.fit.calibrate.color_fit import calibrate_colors, fit_colors, robust_affine
 from neuraltex.fit.calibrate.exposure import ColorMatch, find_reference
 from neuraltex.fit.data import Tile, ViewStore, squared_radius
@@ -27,7 +27,7 @@ Change = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
 
 @pytest.fixture(autouse=True)
 def _fine_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(color_fit, "SIDE", 32)  # the plane's texture has 64 texels
+    monkeypatch.setattr(color_samples, "SIDE", 32)  # the plane's texture has 64 texels
 
 
 def changed_store(folder: Path, change: Change) -> ViewStore:

@@ -5,27 +5,20 @@ runs in logarithms, where both are linear; for gain and bias in colors. Every st
 weights (P. Holland and R. Welsch, "Robust regression using iteratively reweighted least-squares", 1977).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuraltex.config.schema import ColorConfig
-from neuraltex.core.runtime import progress
 from neuraltex.fit.calibrate import color_kernels as kernels
+from neuraltex.fit.calibrate.color_samples import DARK, Samples, sample_overlaps, sample_rendered
 from neuraltex.fit.calibrate.exposure import VIGNETTE_TERMS, ColorMatch, find_reference
-from neuraltex.fit.data import Tile, ViewStore, squared_radius
+from neuraltex.fit.data import Tile, ViewStore
 from neuraltex.geometry.camera import Camera
 
-SIDE = 256
-"""Cells along a side of the coarse texture."""
-PIXELS = 10_000
-"""Pixels of a photograph that are looked at, about."""
-BRIGHT, DARK = 250 / 255, 4 / 255
-"""A pixel counts only if all of its channels lie between these [color in 0 to 1]."""
 ROUNDS = 30
 """Most rounds of texture and photographs; chains of photographs that hardly overlap need many."""
 CONVERGED = 2e-3
@@ -38,17 +31,6 @@ LIMITS = (0.2, 5.0)
 """Gains and powers never leave this range."""
 
 
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """Parts of photographs: one sample per photograph and cell of the texture."""
-
-    view: Int[np.ndarray, " S"]
-    cell: Int[np.ndarray, " S"]
-    color: Float[np.ndarray, "S 3"]
-    weight: Float[np.ndarray, " S"]
-    radius2: Float[np.ndarray, " S"]
-
-
 def calibrate_colors(store: ViewStore, config: ColorConfig) -> ColorMatch:
     """Fit the match of every photograph to those that show the same, in one pass over the photographs.
 
@@ -59,8 +41,7 @@ def calibrate_colors(store: ViewStore, config: ColorConfig) -> ColorMatch:
     match = ColorMatch.identity(len(store), store.device)
     if config.model == "none" and not config.vignette:
         return match
-    samples = _sample(store)
-    fit = _Fit(samples, config, _camera_groups(store))
+    fit = _Fit(sample_overlaps(store), config, _camera_groups(store))
     for _ in range(ROUNDS):
         if fit.round() < CONVERGED:
             break
@@ -76,9 +57,8 @@ def fit_colors(store: ViewStore, render: Callable[[Tile], Float[Tensor, "H W 3"]
     reference = find_reference(config.reference, [view.name for view in store.views])
     if config.model == "none" and not config.vignette:
         return ColorMatch.identity(len(store), store.device)
-    parts = list(_rendered(store, render))
-    samples = Samples(*(np.concatenate(arrays) for arrays in zip(*(part for part, _ in parts), strict=True)))
-    fit = _Fit(samples, config, _camera_groups(store), np.concatenate([seen for _, seen in parts]))
+    samples, seen = sample_rendered(store, render)
+    fit = _Fit(samples, config, _camera_groups(store), seen)
     for _ in range(3):
         fit.round()
     return fit.match(store.device).centered(reference)
@@ -123,7 +103,7 @@ class _Fit:
         self._vignette = np.zeros((cameras.max(initial=0) + 1, VIGNETTE_TERMS))
         self._color = self._to_domain(samples.color)
         self._fixed = None if seen is None else self._to_domain(seen)
-        self._texture = np.zeros((SIDE * SIDE, 3), np.float32)
+        self._texture = np.zeros((samples.num_cells, 3), np.float32)
         self._basis = self._vignette_basis() if config.vignette else None
 
     def round(self) -> float:
@@ -169,9 +149,9 @@ class _Fit:
         s = self._samples
         basis = s.radius2[:, None] ** np.arange(1, VIGNETTE_TERMS + 1)
         if self._fixed is None:
-            total = np.maximum(np.bincount(s.cell, s.weight, SIDE * SIDE), 1e-12)
+            total = np.maximum(np.bincount(s.cell, s.weight, s.num_cells), 1e-12)
             for power in range(VIGNETTE_TERMS):
-                mean = np.bincount(s.cell, s.weight * basis[:, power], SIDE * SIDE) / total
+                mean = np.bincount(s.cell, s.weight * basis[:, power], s.num_cells) / total
                 basis[:, power] -= mean[s.cell]
         return basis
 
@@ -179,7 +159,7 @@ class _Fit:
         return self._slope, self._offset, self._log, self._scale
 
     def _fit_texture(self, photo: np.ndarray) -> np.ndarray:
-        s, sums = self._samples, np.zeros((SIDE * SIDE, 3, 2))
+        s, sums = self._samples, np.zeros((self._samples.num_cells, 3, 2))
         kernels.texture_step(s.view, s.cell, photo, s.weight, self._texture, self._numbers(), sums)
         self._texture = (sums[..., 0] / np.maximum(sums[..., 1], 1e-12)).astype(np.float32)
         return self._texture[s.cell]
@@ -214,57 +194,6 @@ class _Fit:
         for camera, system in enumerate(equations):
             ridge = 1e-6 * max(np.trace(system[:, :VIGNETTE_TERMS]), 1e-9) * np.eye(VIGNETTE_TERMS)
             self._vignette[camera] += np.linalg.solve(system[:, :VIGNETTE_TERMS] + ridge, system[:, VIGNETTE_TERMS])
-
-
-def _sample(store: ViewStore) -> Samples:
-    """Average the unsaturated pixels of every photograph in the cells of a coarse texture."""
-    parts = []
-    for index, data in progress(store.stream(), label="colors", unit="photo", total=len(store)):
-        step = _thin(data.weight.shape)
-        uv, weight = data.uv[step].reshape(-1, 2), data.weight[step].reshape(-1)
-        color = data.image[step].reshape(-1, 3)
-        used = (weight > 0) & _is_exposed(color.astype(np.float32) / 255)
-        uv, weight, color = uv[used], weight[used], color[used]
-        rows, columns = (np.arange(size)[part] for size, part in zip(data.weight.shape, step, strict=True))
-        radius2 = squared_radius(store.views[index].camera, rows, columns).reshape(-1)[used]
-        column = np.minimum((uv[:, 0] * SIDE).astype(np.int32), SIDE - 1)
-        row = np.minimum((uv[:, 1] * SIDE).astype(np.int32), SIDE - 1)
-        sums = np.zeros((SIDE * SIDE, 5), np.float32)
-        kernels.mean_cells(color / np.float32(255), weight / np.float32(255), row * SIDE + column, radius2, sums)
-        cell = np.flatnonzero(sums[:, 3])
-        sums = sums[cell]
-        mean = sums / sums[:, 3:4]
-        view = np.full(len(cell), index, np.int32)
-        parts.append((view, cell.astype(np.int32), mean[:, :3], sums[:, 3], mean[:, 4]))
-    return Samples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-
-
-def _rendered(
-    store: ViewStore, render: Callable[[Tile], Tensor]
-) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
-    """Yield samples of each photograph, one per pixel, and what the texture shows of them."""
-    for index in range(len(store)):
-        tile = store.whole(index)
-        step = _thin(tuple(tile.weight.shape))
-        assert tile.radius2 is not None
-        thin = Tile(index, tile.image[step], tile.uv[step], tile.weight[step], tile.footprint[step], tile.radius2[step])
-        with torch.no_grad():
-            seen = render(thin).cpu().numpy()
-        color = thin.image.cpu().numpy()
-        used = thin.mask.cpu().numpy() & _is_exposed(color)
-        view = np.full(int(used.sum()), index, np.int32)
-        weight, radius2 = thin.weight.cpu().numpy(), thin.radius2.cpu().numpy()  # type: ignore[union-attr]
-        yield (view, np.zeros_like(view), color[used], weight[used], radius2[used]), seen[used]
-
-
-def _thin(shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Take a regular grid of about :data:`PIXELS` pixels."""
-    stride = max(1, int((shape[0] * shape[1] / PIXELS) ** 0.5))
-    return slice(None, None, stride), slice(None, None, stride)
-
-
-def _is_exposed(color: Float[np.ndarray, "*B 3"]) -> Bool[np.ndarray, "*B"]:
-    return np.asarray(((color < BRIGHT) & (color >= DARK)).all(-1))
 
 
 def _camera_groups(store: ViewStore) -> Int[np.ndarray, " N"]:
