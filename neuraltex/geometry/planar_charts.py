@@ -16,7 +16,7 @@ def planar_charts(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 
 
     Every face takes the nearest of 14 directions; then it repeatedly adopts the one most common among itself and its
     neighbors where the angle allows, which removes the crumbs that noise makes. No face is flipped.
-    Charts may still overlap themselves (a spiral stair): see :func:`neuraltex.geometry.pack.pack_without_overlaps`.
+    Charts may still overlap themselves (a spiral stair): see :func:`neuraltex.geometry.repair.remove_overlaps`.
 
     Args:
         vertices: Positions [world].

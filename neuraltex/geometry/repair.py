@@ -5,13 +5,14 @@ from jaxtyping import Float
 
 from neuraltex.core.runtime import logger
 from neuraltex.geometry.charts import Charts, assemble, flatten_each, signed_areas, triangle_areas
-from neuraltex.geometry.pack import lay_out_in_rows, pack_charts
-from neuraltex.geometry.uv_check import overlapping_faces
+from neuraltex.geometry.overlaps import overlapping_in_chart
+from neuraltex.geometry.pack import lay_out_in_rows
 
 MIN_AREA_RATIO = 1e-3
 """Faces that a chart squeezes below this fraction of their true area are flattened on their own."""
-ROUNDS = 6
-RESOLUTION = 4096
+ROUNDS = 8
+COHERENT_ROUNDS = 4
+"""Rounds in which faces that overlap are cut off in connected pieces; then one by one, which always ends."""
 
 
 def drop_bad_faces(charts: Charts, corners: Float[np.ndarray, "F 3 3"]) -> Charts:
@@ -42,7 +43,9 @@ def flatten_faces(charts: Charts, faces: np.ndarray, corners: Float[np.ndarray, 
 
 
 def remove_overlaps(charts: Charts, corners: Float[np.ndarray, "F 3 3"]) -> Charts:
-    """Cut faces off that lie upon others of the same chart; charts at fault are looked at again, ever larger.
+    """Cut faces off that lie upon others of the same chart, those farther from its middle; then none overlap.
+
+    What is cut off keeps together where it can; what overlaps again after that is flattened face by face.
 
     Args:
         charts: Flat pieces [world].
@@ -51,26 +54,20 @@ def remove_overlaps(charts: Charts, corners: Float[np.ndarray, "F 3 3"]) -> Char
     suspects = np.ones(len(charts.label), np.bool_)
     for attempt in range(ROUNDS):
         index = np.flatnonzero(suspects)
-        part = assemble(charts.uvs, charts.uv_faces[index], charts.label[index])
+        part = lay_out_in_rows(assemble(charts.uvs, charts.uv_faces[index], charts.label[index]))
         upper = np.zeros(len(suspects), np.bool_)
-        upper[index] = overlapping_faces(lay_out_in_rows(part).corners, RESOLUTION)[1]
+        upper[index] = overlapping_in_chart(part.corners, part.label, _distance_to_middle(part))
         if not upper.any():
             break
         logger.debug("round %d: %d faces overlap in their chart", attempt, upper.sum())
-        suspects = np.isin(charts.label, charts.label[upper])
-        charts = charts.detach(upper) if attempt < 2 else flatten_faces(charts, upper, corners)
+        charts = charts.detach(upper) if attempt < COHERENT_ROUNDS else flatten_faces(charts, upper, corners)
+        suspects = np.isin(charts.label, charts.label[upper]) if attempt < COHERENT_ROUNDS else suspects & ~upper
     return charts
 
 
-def pack_without_overlaps(
-    charts: Charts, corners: Float[np.ndarray, "F 3 3"], texture_size: int, gutter: float
-) -> Charts:
-    """Remove overlaps and pack; see :func:`remove_overlaps` and :func:`neuraltex.geometry.pack.pack_charts`."""
-    charts = remove_overlaps(charts, corners)
-    for _ in range(ROUNDS):
-        packed = pack_charts(charts, texture_size, gutter)
-        upper = overlapping_faces(packed.corners, RESOLUTION)[1]
-        if not upper.any():
-            break
-        charts = flatten_faces(charts, upper, corners)
-    return packed
+def _distance_to_middle(charts: Charts) -> Float[np.ndarray, " F"]:
+    """Distance of every face from the mean of its chart."""
+    centers = charts.corners.mean(1)
+    count = np.maximum(np.bincount(charts.label, minlength=charts.num_charts), 1)
+    middle = np.stack([np.bincount(charts.label, column, charts.num_charts) / count for column in centers.T], 1)
+    return np.linalg.norm(centers - middle[charts.label], axis=1)

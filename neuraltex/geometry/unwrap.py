@@ -1,14 +1,15 @@
 """Texture coordinates for a mesh that has none, in bounded time.
 
-xatlas needs superlinear time on large charts and falls apart on noise. So the surface is cut into spatial blocks, noise
-is smoothed away on a copy that is used for charting only, blocks are charted in child processes, and all charts are
-packed together. Blocks that xatlas does not finish get simple planar charts.
+``fast`` clusters faces by their normals and flattens each cluster as rigidly as possible (see ``fast_charts.py``).
+``xatlas`` needs superlinear time on large charts and falls apart on noise. So the surface is cut into spatial blocks,
+which are charted in child processes; blocks that xatlas does not finish get simple planar charts. Both look at a
+smoothed copy of a noisy surface, and pack all charts together.
 """
 
 import os
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,11 +19,15 @@ from neuraltex.core.runtime import logger, progress
 from neuraltex.geometry.blocks import spatial_blocks
 from neuraltex.geometry.charting import Block, chart_blocks
 from neuraltex.geometry.charts import Charts, join, signed_areas, triangle_areas
+from neuraltex.geometry.fast_charts import fast_charts
 from neuraltex.geometry.mesh import Mesh
+from neuraltex.geometry.pack import pack_charts
 from neuraltex.geometry.planar_charts import planar_charts
-from neuraltex.geometry.repair import MIN_AREA_RATIO, drop_bad_faces, pack_without_overlaps
+from neuraltex.geometry.repair import MIN_AREA_RATIO, drop_bad_faces, remove_overlaps
 from neuraltex.geometry.topology import face_adjacency, num_irregular_edges, smooth, split_non_manifold, weld
 from neuraltex.geometry.uv_quality import UvQuality, l2_stretch, measure_uv
+
+Method = Literal["fast", "xatlas"]
 
 DEGENERATE = 1e-10
 """A face counts as having no area when area / (longest edge)^2 is below."""
@@ -37,9 +42,9 @@ class UnwrapReport:
     """What an unwrap did and how good it is.
 
     Args:
-        method: ``xatlas``, ``planar`` or ``xatlas+planar`` when some blocks had to fall back.
+        method: ``fast``, or ``xatlas``, ``planar`` or ``xatlas+planar`` when some blocks had to fall back.
         seconds: Duration [s].
-        blocks: Number of blocks; ``planar_blocks`` of them fell back to planar charts.
+        blocks: Number of blocks (``fast`` has one); ``planar_blocks`` of them fell back to planar charts.
         planar_blocks: See ``blocks``.
         smoothing: Taubin iterations on the copy used for charting; 0 when the surface is smooth enough.
         split_edges: Non-manifold edges that were cut.
@@ -80,6 +85,7 @@ def unwrap(
     mesh: Mesh,
     *,
     texture_size: int = 2048,
+    method: Method = "fast",
     block_faces: int = 1500,
     time_budget: float = 600.0,
     gutter: float = 4.0,
@@ -91,18 +97,19 @@ def unwrap(
     Args:
         mesh: Surface; existing uvs are ignored.
         texture_size: Side of the texture the gutter and the texel density refer to [texel].
-        block_faces: Faces per block charted at once: smaller blocks take less time and give more charts.
-        time_budget: Time for charting [s]; what is not done by then gets planar charts.
+        method: ``fast``, or ``xatlas``, which takes ten times longer for no better charts.
+        block_faces: xatlas: faces per block; smaller blocks take less time and give more charts.
+        time_budget: xatlas: time for charting [s]; what is not done by then gets planar charts.
         gutter: Free distance between charts [texel].
         smoothing: Taubin iterations on the copy used for charting; None chooses by the roughness of the surface.
-        workers: Child processes; None takes one per core.
+        workers: xatlas: child processes; None takes one per core.
 
     Returns:
         The mesh with uvs in [0, 1]^2 and a report.
 
     Raises:
         DataError: if no face has an area.
-        MissingDependency: if xatlas is not installed.
+        MissingDependency: if xatlas is asked for and not installed.
     """
     start = time.monotonic()
     welded = weld(mesh.vertices, mesh.faces)
@@ -111,15 +118,20 @@ def unwrap(
         raise DataError(f"none of the mesh's {mesh.num_faces} faces has an area", hint="Give another mesh")
     surface = _prepare(mesh.vertices, welded[solid])
     smoothing = _choose_smoothing(surface) if smoothing is None else smoothing
-    charts, num_blocks, num_planar = _chart(
-        surface, smoothing, block_faces, time_budget, workers or os.cpu_count() or 1
-    )
+    proxy = smooth(surface.vertices, surface.faces, smoothing)
+    num_blocks, num_planar = 1, 0
+    if method == "fast":
+        charts = fast_charts(surface.vertices, surface.faces, proxy, rough=smoothing > 0)
+    else:
+        charts, num_blocks, num_planar = _chart_with_xatlas(
+            surface, proxy, block_faces, time_budget, workers or os.cpu_count() or 1
+        )
     corners = surface.vertices[surface.faces]
     charts = drop_bad_faces(charts, corners)
-    charts = pack_without_overlaps(charts, corners, texture_size, gutter)
+    charts = pack_charts(remove_overlaps(charts, corners), texture_size, gutter)
     result = mesh.with_uv(charts.uvs, _with_degenerate(welded, solid, charts.uv_faces))
     report = UnwrapReport(
-        method="xatlas" if not num_planar else "planar" if num_planar == num_blocks else "xatlas+planar",
+        method=method if not num_planar else "planar" if num_planar == num_blocks else "xatlas+planar",
         seconds=round(time.monotonic() - start, 3),
         blocks=num_blocks,
         planar_blocks=num_planar,
@@ -150,12 +162,11 @@ def _choose_smoothing(surface: _Surface) -> int:
     return SMOOTHING if len(surface.faces) >= 2000 and angle >= 3 else 0
 
 
-def _chart(
-    surface: _Surface, smoothing: int, block_faces: int, seconds: float, workers: int
+def _chart_with_xatlas(
+    surface: _Surface, proxy: np.ndarray, block_faces: int, seconds: float, workers: int
 ) -> tuple[Charts, int, int]:
     """Chart all blocks; returns the charts in the order of the faces and the numbers of blocks and of planar ones."""
     deadline = time.monotonic() + seconds
-    proxy = smooth(surface.vertices, surface.faces, smoothing)
     label = spatial_blocks(surface.vertices[surface.faces].mean(1), surface.adjacency, block_faces)
     members = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
     blocks = [_extract(proxy, surface.faces[faces]) for faces in members]
@@ -164,7 +175,7 @@ def _chart(
     if num_planar:
         logger.warning("%d of %d blocks get simple planar charts (time budget %g s)", num_planar, len(blocks), seconds)
     done = [planar_charts(*block) if part is None else part for part, block in zip(parts, blocks, strict=True)]
-    if smoothing:
+    if proxy is not surface.vertices:
         done = _limit_stretch(
             done, [_extract(surface.vertices, surface.faces[faces]) for faces in members], deadline, workers
         )

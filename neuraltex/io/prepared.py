@@ -154,7 +154,7 @@ def camera_to_json(camera: Camera) -> dict[str, Any]:
 
 def camera_from_json(content: dict[str, Any]) -> Camera:
     """Inverse of :func:`camera_to_json`."""
-    arrays = {name: np.array(content[name]) for name in ("cam_from_world", "warp") if name in content}
+    arrays: dict[str, Any] = {name: np.array(content[name]) for name in ("cam_from_world", "warp") if name in content}
     return Camera(**{**content, **arrays})
 
 

@@ -46,6 +46,8 @@ class Config(Common):
     """Rasterizer; auto takes pytorch3d on CUDA where it is installed, else the z-buffer on the CPU."""
     keep_uv: bool = True
     """Keep the texture coordinates of the mesh if it has some; otherwise always unwrap."""
+    unwrap: Literal["fast", "xatlas"] = "fast"
+    """How charts are cut: fast clusters and flattens faces in a second or two; xatlas takes ten times longer."""
     color_camera: Path | None = None
     """RGB-D: JSON file with a separate calibration of the color camera."""
     skip_bad_images: bool = False
@@ -175,7 +177,7 @@ def _parameterize(config: Config, mesh: Mesh) -> tuple[Mesh, dict[str, Any]]:
     logger.info("mesh: %d vertices, %d faces", len(mesh.vertices), mesh.num_faces)
     report: dict[str, Any] = {"faces": mesh.num_faces, "unwrap": None}
     if not (mesh.has_uv and config.keep_uv):
-        mesh, unwrapped = unwrap(mesh, texture_size=config.texture_size)
+        mesh, unwrapped = unwrap(mesh, texture_size=config.texture_size, method=config.unwrap)
         report["unwrap"] = asdict(unwrapped)
     checked = check_uv(mesh)
     report["uv"] = asdict(checked)
