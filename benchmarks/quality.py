@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
 from alignment import align_held_out
 from baselines import METHODS
@@ -24,6 +25,9 @@ from verbs import timed_script, timed_verb
 from verdicts import goals, verdicts
 
 from neuraltex.core.files import read_json, write_json
+from neuraltex.fit.direct.seams import cut_edges
+from neuraltex.fit.run import read_run
+from neuraltex.metrics.seams import seam_jumps
 
 MESHES = (".obj", ".ply", ".glb")
 
@@ -194,13 +198,12 @@ def extrapolate(seconds: float, job: Job, prepared: Path, folder: Path) -> float
 
 
 def _run_facts(run: Path | None) -> dict[str, Any]:
+    """Time of the fit itself and the median color jump across chart borders [1/255]."""
     if run is None:
         return {}
-    manifest = read_json(run / "manifest.json")
-    return {
-        "fit_seconds": manifest.get("seconds"),
-        **{k: manifest[k] for k in ("direct", "calibrate") if k in manifest},
-    }
+    opened = read_run(run)
+    jumps = seam_jumps(opened.texture.clip(0, 1), *cut_edges(opened.mesh))
+    return {"fit_seconds": opened.manifest.get("seconds"), "seam_jump_255": round(255 * float(np.median(jumps)), 3)}
 
 
 def _score(

@@ -39,7 +39,7 @@ def quality(result: dict[str, Any], images: Path) -> str:
     ]
     for scene in dict.fromkeys(row["scene"] for row in result["rows"]):
         parts += _scene(scene, result, images)
-    parts += [_goals(result), _verdicts(result), _raw_cameras(result)]
+    parts += [_goals(result), _verdicts(result), _raw_cameras(result), _seams(result)]
     return "\n".join(part for part in parts if part)
 
 
@@ -131,6 +131,16 @@ def _verdicts(result: dict[str, Any]) -> str:
     ]
     head = ("scene", "peer", "cameras", "beaten in PSNR, SSIM and LPIPS at once", "lead of the nearest preset")
     return "### Peer by peer\n\n" + table(head, lines) if lines else ""
+
+
+def _seams(result: dict[str, Any]) -> str:
+    lines = [
+        [row["scene"], _name(row), f"{row['seam_jump_255']:.2f}", "met" if row["seam_jump_255"] < 1 else "**missed**"]
+        for row in result["rows"]
+        if row["kind"] == "preset" and row.get("seam_jump_255") is not None
+    ]
+    words = "### Seams\n\nMedian color jump across the cut edges of charts [1/255]; target 1.\n\n"
+    return words + table(("scene", "method", "jump", ""), lines) if lines else ""
 
 
 def _raw_cameras(result: dict[str, Any]) -> str:

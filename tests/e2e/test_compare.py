@@ -58,6 +58,7 @@ def test_scores_order_methods_as_they_should(result):
     assert good["psnr_fit"] > good["psnr"] + 5  # a constant offset is what the fit removes
     assert 0.99 < good["coverage"] < 1  # the silhouette is covered in part
     assert (good["seconds"], good["peak_memory_gb"]) == (12.5, 0.75)
+    assert good["seam_jump"] > 1, "sides of the box have colors of their own"
     assert good["psnr_truth"] == pytest.approx(20 * np.log10(255 / 6), abs=0.3)
     assert "seconds" not in scores["peer mesh"]
     data = json.loads((result / "metrics.json").read_text())
