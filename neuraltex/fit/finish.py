@@ -32,10 +32,9 @@ def finish_texture(texture: Float[Tensor, "Ht Wt 3"], seen: Bool[Tensor, "Ht Wt"
     """
     colors, seen_mask = texture.clamp(0, 1).numpy(), seen.numpy()
     charts = rasterize_charts(mesh, seen_mask.shape)
-    filled = push_pull(colors, seen_mask)
     known = charts | seen_mask
-    result, reached = dilate(filled, known, gutter)
+    result, reached = dilate(push_pull(colors, seen_mask), known, gutter)
     coverage = np.full(seen_mask.shape, FILLED, np.uint8)
     coverage[reached & ~known] = GUTTER
     coverage[seen_mask] = SEEN
-    return Finished(np.where((reached | known)[..., None], result, filled).clip(0, 1), coverage)
+    return Finished(np.clip(result, 0, 1, out=result), coverage)

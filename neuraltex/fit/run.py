@@ -23,7 +23,8 @@ from jaxtyping import Float, UInt8
 from neuraltex.core.errors import DataError
 from neuraltex.core.files import read_json, write_json, write_text
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.io.images import read_exr, read_rgb, write_exr, write_rgb
+from neuraltex.io.images import read_exr, read_rgb, write_exr
+from neuraltex.io.png import write_png
 from neuraltex.io.prepared import read_mesh_arrays
 
 VERSION = 1
@@ -62,11 +63,19 @@ def write_run(
 ) -> Path:
     """Write a run; manifest.json comes last, so that a folder without it is an unfinished run."""
     write_text(path / "config.yaml", config_yaml)
-    write_rgb(path / "texture.png", np.round(texture.clip(0, 1) * 255).astype(np.uint8))
-    write_exr(path / "texture.exr", texture)
-    write_rgb(path / "coverage.png", coverage)
+    write_png(path / "texture.png", quantize(texture))
+    write_exr(path / "texture.exr", texture, compress=False)
+    write_png(path / "coverage.png", coverage)
     write_json(path / "stats" / "history.json", history)
     return write_json(path / "manifest.json", {"version": VERSION, **manifest})
+
+
+def quantize(texture: Float[np.ndarray, "Ht Wt 3"]) -> UInt8[np.ndarray, "Ht Wt 3"]:
+    """Round colors to 8 bit; in blocks of rows, since the texture may fill much of the memory."""
+    result = np.empty(texture.shape, np.uint8)
+    for start in range(0, len(texture), 256):
+        result[start : start + 256] = np.round(texture[start : start + 256].clip(0, 1) * 255)
+    return result
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
@@ -99,6 +108,29 @@ def read_run(path: str | Path) -> Run:
     """
     path = Path(path)
     manifest = read_manifest(path)
+    scene_path = _find_scene(path, manifest)
+    history = read_json(path / "stats" / "history.json")
+    coverage = read_rgb(path / "coverage.png")[..., 0]
+    mesh = read_mesh_arrays(scene_path / "mesh.npz")
+    return Run(path, manifest, read_exr(path / "texture.exr"), coverage, mesh, scene_path, history)
+
+
+def read_run_files(path: str | Path) -> tuple[Mesh, bytes]:
+    """Return the mesh of a finished run and the content of its texture.png; nothing is decoded.
+
+    Raises:
+        DataError: as :func:`read_run`, or if texture.png cannot be read.
+    """
+    path = Path(path)
+    scene_path = _find_scene(path, read_manifest(path))
+    try:
+        return read_mesh_arrays(scene_path / "mesh.npz"), (path / "texture.png").read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}/texture.png cannot be read ({error})", hint="Run neuraltex optimize again") from error
+
+
+def _find_scene(path: Path, manifest: dict[str, Any]) -> Path:
+    """Return the folder of the prepared scene of a run."""
     scene_path = Path(manifest["scene"])
     if not scene_path.is_absolute():
         scene_path = path / scene_path
@@ -108,7 +140,4 @@ def read_run(path: str | Path) -> Run:
             source=str(path / "manifest.json"),
             hint="Restore it, or correct 'scene' in manifest.json",
         )
-    history = read_json(path / "stats" / "history.json")
-    coverage = read_rgb(path / "coverage.png")[..., 0]
-    mesh = read_mesh_arrays(scene_path / "mesh.npz")
-    return Run(path, manifest, read_exr(path / "texture.exr"), coverage, mesh, scene_path, history)
+    return scene_path

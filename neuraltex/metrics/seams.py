@@ -1,32 +1,47 @@
-"""How visible the borders between charts are: the color jumps where one point of the surface has two places."""
+"""How visible the borders of charts are: the jump of color across cut edges."""
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
-from neuraltex.texture.sample import sample_bilinear
+from neuraltex.core.conventions import texel_from_uv
+from neuraltex.geometry.mesh import Mesh
+from neuraltex.geometry.seams import sample_cut_edges
 
 
-def seam_jumps(
-    texture: Float[np.ndarray, "Ht Wt 3"], here: Float[np.ndarray, "E 2 2"], there: Float[np.ndarray, "E 2 2"]
-) -> Float[np.ndarray, " S"]:
-    """Return the color jumps along cut edges, sampled about once per texel of their length.
+def seam_jumps(mesh: Mesh, texture: Float[np.ndarray, "Ht Wt 3"]) -> Float[np.ndarray, " P"]:
+    """Return the color difference between both sides of every cut edge, sampled once per texel of its length.
+
+    Both sides are read bilinearly, as a renderer would.
 
     Args:
-        texture: Colors, row 0 is v = 1.
-        here: uvs of both ends of every cut edge on one of its sides.
-        there: Those of the same ends on the other side.
+        mesh: Mesh with uvs.
+        texture: Colors in [0, 1].
 
     Returns:
-        Mean absolute difference over the channels of the bilinear samples of both sides, in units of the colors; edges
-        count by their length on the texture. Empty if no edge is cut.
+        Mean absolute difference over the channels [color in 0 to 1]; empty if no edge is cut.
+
+    Raises:
+        DataError: if the mesh has no uvs.
     """
-    size = np.array([texture.shape[1], texture.shape[0]])
-    length = np.maximum(*(np.linalg.norm((side[:, 1] - side[:, 0]) * size, axis=1) for side in (here, there)))
-    count = np.maximum(np.ceil(length), 1).astype(np.int64)
-    edge = np.repeat(np.arange(len(count)), count)
-    along = ((np.arange(len(edge)) - (np.cumsum(count) - count)[edge] + 0.5) / count[edge])[:, None]
-    colors = torch.from_numpy(np.ascontiguousarray(texture, np.float32))
-    sides = [side[edge, 0] * (1 - along) + side[edge, 1] * along for side in (here, there)]
-    first, second = (sample_bilinear(colors, torch.from_numpy(uv.astype(np.float32))).numpy() for uv in sides)
-    return np.abs(first - second).mean(1)
+    height, width = texture.shape[:2]
+    samples = sample_cut_edges(mesh, (height, width))
+    sides = [_look_up(texture, uv) for uv in (samples.here, samples.there)]
+    return np.abs(sides[0] - sides[1]).mean(1)
+
+
+def median_seam_jump(mesh: Mesh, texture: Float[np.ndarray, "Ht Wt 3"]) -> float:
+    """Return the median of :func:`seam_jumps` in 1/255; 0 if no edge is cut."""
+    jumps = seam_jumps(mesh, texture)
+    return float(np.median(jumps)) * 255 if len(jumps) else 0.0
+
+
+def _look_up(texture: np.ndarray, uv: Float[np.ndarray, "P 2"]) -> Float[np.ndarray, "P 3"]:
+    height, width = texture.shape[:2]
+    x, y = texel_from_uv(uv, width, height)
+    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
+    x0, y0 = x.astype(np.int64), y.astype(np.int64)
+    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
+    wx, wy = (x - x0)[:, None], (y - y0)[:, None]
+    upper = texture[y0, x0] * (1 - wx) + texture[y0, x1] * wx
+    lower = texture[y1, x0] * (1 - wx) + texture[y1, x1] * wx
+    return np.asarray(upper * (1 - wy) + lower * wy)

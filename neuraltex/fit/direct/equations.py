@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from neuraltex.core.conventions import texel_from_uv
 from neuraltex.core.runtime import cpu_threads
 from neuraltex.fit.direct import kernels
 from neuraltex.fit.direct.layout import MipLayout
@@ -89,8 +90,7 @@ class NormalEquations:
         """
         height, width = self.size
         pixels = np.empty((len(uv), 7), np.float32)
-        pixels[:, 0] = uv[:, 0].astype(np.float32) * np.float32(width) - np.float32(0.5)
-        pixels[:, 1] = (np.float32(1) - uv[:, 1].astype(np.float32)) * np.float32(height) - np.float32(0.5)
+        pixels[:, 0], pixels[:, 1] = texel_from_uv(uv.astype(np.float32), width, height)
         pixels[:, 2] = 0 if footprint is None else mip_level(footprint, len(self.layout.sizes))
         pixels[:, 3], pixels[:, 4:] = weight, color
         self._scatter(pixels)

@@ -8,7 +8,7 @@ from numba import njit
 
 from neuraltex.core.conventions import texel_from_uv
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.geometry.topology import manifold_pairs, next_corner, weld
+from neuraltex.geometry.seams import sample_cut_edges
 
 
 @dataclass(eq=False)
@@ -94,34 +94,10 @@ def seam_equations(mesh: Mesh, size: tuple[int, int]) -> SeamRows:
     Raises:
         DataError: if the mesh has no uvs.
     """
-    here, there = cut_edges(mesh)
-    height, width = size
-    length = np.maximum(*(np.hypot(*((side[:, 1] - side[:, 0]) * (width, height)).T) for side in (here, there)))
-    count = np.maximum(np.ceil(length), 1).astype(np.int64)
-    edge = np.repeat(np.arange(len(count)), count)
-    first = np.cumsum(count) - count
-    share = ((np.arange(len(edge)) - first[edge] + 0.5) / count[edge])[:, None]
-    texels, weights = zip(
-        *(bilinear_cell(side[edge, 0] * (1 - share) + side[edge, 1] * share, size) for side in (here, there)),
-        strict=True,
-    )
+    samples = sample_cut_edges(mesh, size)
+    texels, weights = zip(*(bilinear_cell(uv, size) for uv in (samples.here, samples.there)), strict=True)
     signed = np.concatenate([weights[0], -weights[1]], 1).astype(np.float32)
-    strength = (length / count)[edge].astype(np.float32)
-    return SeamRows(np.concatenate(texels, 1), signed, strength, width)
-
-
-def cut_edges(mesh: Mesh) -> tuple[Float[np.ndarray, "E 2 2"], Float[np.ndarray, "E 2 2"]]:
-    """Return the uvs of both ends of every edge that is cut in the layout, once for each of its two sides.
-
-    Raises:
-        DataError: if the mesh has no uvs.
-    """
-    first, second = manifold_pairs(weld(mesh.vertices, mesh.faces)).T
-    uvs = mesh.corner_uvs.reshape(-1, 2)
-    here = np.stack([uvs[first], uvs[next_corner(first)]], 1)
-    there = np.stack([uvs[next_corner(second)], uvs[second]], 1)
-    cut = (here != there).any((1, 2)) & np.isfinite(here).all((1, 2)) & np.isfinite(there).all((1, 2))
-    return here[cut], there[cut]
+    return SeamRows(np.concatenate(texels, 1), signed, samples.length.astype(np.float32), size[1])
 
 
 def bilinear_cell(uv: Float[np.ndarray, "P 2"], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
