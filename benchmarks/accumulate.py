@@ -65,7 +65,7 @@ def time_pass(scene: PreparedScene) -> dict[str, Any]:
         with clock.step("accumulate"):
             fit.accumulate(store, matches, range(len(views)), "accumulate")
         with clock.step("solve"):
-            solution = fit.solve(exact=True)
+            solution = fit.finish()
     seconds = {f"{name}_seconds": round(value, 3) for name, value in clock.wall.items()}
     cpu = {f"{name}_cpu_seconds": round(value, 3) for name, value in clock.cpu.items()}
     return {
