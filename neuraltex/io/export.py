@@ -1,36 +1,34 @@
 """Writing a textured mesh so that other programs show exactly what was fitted."""
 
-from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
 from neuraltex.core.conventions import texel_from_uv
-from neuraltex.core.errors import DataError, MissingDependency, UsageError
+from neuraltex.core.errors import DataError, UsageError
 from neuraltex.core.files import atomic_path, write_text
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.io import images, obj, ply
-from neuraltex.io.polygons import split_seams
+from neuraltex.io.glb_writer import textured_glb
 
 SUFFIXES = (".glb", ".obj", ".ply", ".png", ".exr")
-FAR_FROM_ORIGIN = 16.0
-"""Distance to the origin, in mesh sizes, beyond which float32 positions are avoided (a GLB is moved by its node)."""
 
 
-def write_textured(path: str | Path, mesh: Mesh, texture: Shaped[np.ndarray, "Ht Wt 3"]) -> Path:
+def write_textured(path: str | Path, mesh: Mesh, texture: Shaped[np.ndarray, "Ht Wt 3"] | bytes) -> Path:
     """Write a mesh with its texture; the suffix chooses the format.
 
     Convention:
-        Row 0 of the texture is v = 1 (core.conventions); the GLB exporter is the only place that turns v downwards.
+        Row 0 of the texture is v = 1 (core.conventions); only ``glb_writer`` turns v downwards.
         8 bit formats hold ``round(255 * value)``; values outside [0, 1] are clipped. ``.exr`` keeps float32.
 
     Args:
         path: ``.glb`` (one file), ``.obj`` (with ``.mtl`` and ``.png``), ``.ply`` (with ``.png``), or the texture
             alone as ``.png`` or ``.exr``. Sidecar files carry the same stem.
         mesh: Mesh with uvs.
-        texture: Color in [0, 1] (float) or 0..255 (8 bit).
+        texture: Color in [0, 1] (float) or 0..255 (8 bit), or the content of a PNG file, which is then put into the
+            result as it is: encoding a large texture takes seconds.
 
     Returns:
         The path, as given.
@@ -44,18 +42,18 @@ def write_textured(path: str | Path, mesh: Mesh, texture: Shaped[np.ndarray, "Ht
     check_suffix(path)
     if not mesh.has_uv and path.suffix.lower() in (".glb", ".obj", ".ply"):
         raise DataError("the mesh has no texture coordinates", hint="Unwrap it first: neuraltex prepare does")
-    if not np.isfinite(texture).all():
+    if not isinstance(texture, bytes) and not np.isfinite(texture).all():
         raise DataError(
             "the texture has NaN or infinite texels", source=str(path), hint="Optimize again and export that run"
         )
-    writers: dict[str, Callable[[], Path]] = {
-        ".glb": lambda: _write_glb(path, mesh, to_uint8(texture)),
-        ".obj": lambda: _write_obj(path, mesh, to_uint8(texture)),
-        ".ply": lambda: _write_ply(path, mesh, to_uint8(texture)),
-        ".png": lambda: images.write_rgb(path, to_uint8(texture)),
-        ".exr": lambda: images.write_exr(path, _to_float(texture)),
-    }
-    return writers[path.suffix.lower()]()
+    suffix = path.suffix.lower()
+    if suffix == ".exr":
+        return images.write_exr(path, _to_float(_pixels(texture)), compress=False)
+    encoded = texture if isinstance(texture, bytes) else to_uint8(texture)
+    if suffix == ".png":
+        return _write_png(path, encoded)
+    writers = {".glb": _write_glb, ".obj": _write_obj, ".ply": _write_ply}
+    return writers[suffix](path, mesh, encoded)
 
 
 def check_suffix(path: Path) -> None:
@@ -98,86 +96,61 @@ def _to_float(texture: np.ndarray) -> np.ndarray:
     return texture.astype(np.float32) / 255 if texture.dtype == np.uint8 else texture.astype(np.float32)
 
 
-def glb_bytes(mesh: Mesh, texture: UInt8[np.ndarray, "Ht Wt 3"], name: str = "textured") -> bytes:
-    """Return a textured mesh as the content of a ``.glb`` file.
-
-    Written by trimesh, which stores float32 positions and a lossless PNG and flips v; the rest is set afterwards.
+def glb_bytes(mesh: Mesh, texture: UInt8[np.ndarray, "Ht Wt 3"] | bytes, name: str = "textured") -> bytes:
+    """Return a textured mesh as the content of a ``.glb`` file; ``texture`` may be the content of a PNG file.
 
     Raises:
-        MissingDependency: if trimesh is not installed.
         DataError: if the mesh has no uvs.
     """
-    try:
-        import trimesh
-    except ImportError as error:
-        raise MissingDependency("writing GLB needs trimesh", hint="Run: pip install trimesh") from error
-    from PIL import Image  # noqa: PLC0415
-
-    positions, uvs, faces, vertex = split_seams(mesh)
-    shift = _gltf_origin(positions)
-    material = trimesh.visual.material.PBRMaterial(
-        name=name,
-        baseColorTexture=Image.fromarray(texture),
-        metallicFactor=0.0,
-        roughnessFactor=1.0,
-        doubleSided=True,
-    )
-    body = trimesh.Trimesh(
-        vertices=positions - shift,
-        faces=faces,
-        vertex_normals=vertex_normals(mesh)[vertex],
-        visual=trimesh.visual.TextureVisuals(uv=uvs, material=material),
-        process=False,
-    )
-    scene = trimesh.Scene()
-    scene.add_geometry(
-        body, node_name=name, geom_name=name, transform=trimesh.transformations.translation_matrix(shift)
-    )
-    return trimesh.exchange.gltf.export_glb(scene, include_normals=True, tree_postprocessor=_finish_gltf)
+    return textured_glb(mesh, vertex_normals(mesh), _png(texture), name)
 
 
-def _write_glb(path: Path, mesh: Mesh, texture: np.ndarray) -> Path:
+def _write_glb(path: Path, mesh: Mesh, texture: np.ndarray | bytes) -> Path:
     content = glb_bytes(mesh, texture, path.stem)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return path
 
 
-def _is_far(positions: np.ndarray) -> bool:
-    """Whether float32 would visibly round the shape away (georeferenced scenes)."""
-    size = float(np.ptp(positions, axis=0).max(initial=0.0))
-    return bool(np.abs(positions).max(initial=0.0) > FAR_FROM_ORIGIN * size)
+def _png(texture: np.ndarray | bytes) -> bytes:
+    """Encode a texture unless it is encoded; photographs shrink hardly further at higher levels, only slower."""
+    from PIL import Image  # noqa: PLC0415
+
+    if isinstance(texture, bytes):
+        return texture
+    buffer = BytesIO()
+    Image.fromarray(texture).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
-def _gltf_origin(positions: np.ndarray) -> np.ndarray:
-    """Offset moved into the node transform (double precision), because glTF positions are float32."""
-    return (positions.min(0) + positions.max(0)) / 2 if _is_far(positions) else np.zeros(3)
+def _pixels(texture: np.ndarray | bytes) -> np.ndarray:
+    from PIL import Image  # noqa: PLC0415
+
+    if not isinstance(texture, bytes):
+        return texture
+    with Image.open(BytesIO(texture)) as image:
+        return np.array(image.convert("RGB"))
 
 
-def _finish_gltf(tree: dict[str, Any]) -> None:
-    """Photographs carry their own light, so no shading (KHR_materials_unlit); bilinear without mip levels, clamped."""
-    linear, clamp = 9729, 33071
-    tree["samplers"] = [{"magFilter": linear, "minFilter": linear, "wrapS": clamp, "wrapT": clamp}]
-    tree["extensionsUsed"] = sorted({*tree.get("extensionsUsed", []), "KHR_materials_unlit"})
-    for texture in tree["textures"]:
-        texture["sampler"] = 0
-    for material in tree["materials"]:
-        material["extensions"] = {"KHR_materials_unlit": {}}
-    tree["asset"]["generator"] = "neuraltex"
+def _write_png(path: Path, texture: np.ndarray | bytes) -> Path:
+    content = _png(texture)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return path
 
 
-def _write_obj(path: Path, mesh: Mesh, texture: np.ndarray) -> Path:
+def _write_obj(path: Path, mesh: Mesh, texture: np.ndarray | bytes) -> Path:
     """Texture and material first, so that an interrupted export never leaves a mesh that names missing files."""
-    images.write_rgb(path.with_suffix(".png"), texture)
+    _write_png(path.with_suffix(".png"), texture)
     material = "newmtl textured\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 0\nmap_Kd {0}\n"
     write_text(path.with_suffix(".mtl"), material.format(path.with_suffix(".png").name))
     return obj.write(path, mesh, mtl=path.with_suffix(".mtl").name, material="textured")
 
 
-def _write_ply(path: Path, mesh: Mesh, texture: np.ndarray) -> Path:
+def _write_ply(path: Path, mesh: Mesh, texture: np.ndarray | bytes) -> Path:
     """Wedge uvs with ``comment TextureFile`` (OpenMVS, MeshLab); vertex colors for programs that ignore it."""
-    colors = _vertex_colors(mesh, texture) / 255
-    images.write_rgb(path.with_suffix(".png"), texture)
+    colors = _vertex_colors(mesh, _pixels(texture)) / 255
+    _write_png(path.with_suffix(".png"), texture)
     return ply.write(path, mesh, texture_file=path.with_suffix(".png").name, vertex_colors=colors)
 
 

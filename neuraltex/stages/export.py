@@ -28,7 +28,7 @@ def run(config: Config) -> Result:
         DataError: if the run cannot be read.
         OutputError: if a file exists already and ``overwrite`` is not given, or cannot be written.
     """
-    from neuraltex.fit.run import read_run
+    from neuraltex.fit.run import read_run, read_run_files
     from neuraltex.io.export import check_suffix, sidecars, write_textured
 
     check_suffix(config.to)
@@ -36,7 +36,10 @@ def run(config: Config) -> Result:
     for file in files:
         if file.exists() and not config.overwrite:
             raise OutputError(f"{file} exists already", hint="Pass --overwrite or choose another name with --to")
-    opened = read_run(config.run)
-    write_textured(config.to, opened.mesh, opened.texture)
+    if config.to.suffix.lower() == ".exr":
+        opened = read_run(config.run)
+        write_textured(config.to, opened.mesh, opened.texture)
+    else:  # the 8 bit texture of the run is what would be written
+        write_textured(config.to, *read_run_files(config.run))
     logger.info("wrote %s", ", ".join(str(file) for file in files))
     return Result(config.to, {"files": [str(file) for file in files]})

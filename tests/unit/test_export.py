@@ -9,9 +9,10 @@ from box_scene import box_mesh, box_texture
 
 from neuraltex.core.errors import DataError, OutputError, UsageError
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.io.export import SUFFIXES, sidecars, split_seams, to_uint8, vertex_normals, write_textured
+from neuraltex.io.export import SUFFIXES, sidecars, to_uint8, vertex_normals, write_textured
 from neuraltex.io.images import read_exr, read_rgb
 from neuraltex.io.meshes import read_textured_mesh
+from neuraltex.io.polygons import split_seams
 
 
 def read_gltf(path: Path) -> tuple[dict, bytes]:
@@ -102,6 +103,25 @@ def test_ply_has_vertex_colors_for_programs_without_textures(tmp_path):
     body = content[content.index(b"end_header\n") + 11 :]
     vertices = np.frombuffer(body, [("p", "<f4", 3), ("rgb", "u1", 3)], 8)
     np.testing.assert_array_equal(vertices["rgb"], [[200, 0, 0]] * 8)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_finished_png_is_taken_as_it_is(tmp_path, suffix):
+    """Encoding 4096^2 texels again took five seconds."""
+    png = write_textured(tmp_path / "in.png", box_mesh(), box_texture()).read_bytes() + b"marked"
+    path = write_textured(tmp_path / f"box{suffix}", box_mesh(), png)
+    if suffix == ".exr":
+        np.testing.assert_allclose(read_exr(path), box_texture() / 255, atol=1e-6)
+    else:
+        assert png in (path if suffix == ".glb" else path.with_suffix(".png")).read_bytes()
+
+
+def test_glb_arrays_are_aligned_and_bounded(tmp_path):
+    tree, binary = read_gltf(write_textured(tmp_path / "box.glb", box_mesh(), box_texture()))
+    assert len(binary) == tree["buffers"][0]["byteLength"]
+    assert all(view["byteOffset"] % 4 == 0 for view in tree["bufferViews"])
+    position = tree["accessors"][tree["meshes"][0]["primitives"][0]["attributes"]["POSITION"]]
+    assert (position["min"], position["max"]) == ([-1, -1, -1], [1, 1, 1])
 
 
 def test_sidecars_are_named(tmp_path):
