@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tyro
 from alignment import align_held_out
 from baselines import METHODS
@@ -25,9 +24,8 @@ from verbs import timed_script, timed_verb
 from verdicts import goals, verdicts
 
 from neuraltex.core.files import read_json, write_json
-from neuraltex.fit.direct.seams import cut_edges
 from neuraltex.fit.run import read_run
-from neuraltex.metrics.seams import seam_jumps
+from neuraltex.metrics.seams import median_seam_jump
 
 MESHES = (".obj", ".ply", ".glb")
 
@@ -202,8 +200,8 @@ def _run_facts(run: Path | None) -> dict[str, Any]:
     if run is None:
         return {}
     opened = read_run(run)
-    jumps = seam_jumps(opened.texture.clip(0, 1), *cut_edges(opened.mesh))
-    return {"fit_seconds": opened.manifest.get("seconds"), "seam_jump_255": round(255 * float(np.median(jumps)), 3)}
+    jump = median_seam_jump(opened.mesh, opened.texture.clip(0, 1))
+    return {"fit_seconds": opened.manifest.get("seconds"), "seam_jump_255": round(jump, 3)}
 
 
 def _score(

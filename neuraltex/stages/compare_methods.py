@@ -65,6 +65,7 @@ def _from_run(path: Path, scene: PreparedScene, truth: "_Truth | None") -> tuple
     """Return the contender and how many held-out photographs it was fitted to."""
     from neuraltex.fit.run import read_run
     from neuraltex.io.export import to_uint8
+    from neuraltex.metrics.seams import median_seam_jump
 
     run, refined = read_run(path), refined_cameras(path, scene)
     texture = to_uint8(run.texture)
@@ -76,7 +77,7 @@ def _from_run(path: Path, scene: PreparedScene, truth: "_Truth | None") -> tuple
         "Seed": str(manifest.get("seed", "")),
     }
     extra = {key: manifest.get(key) for key in ("seconds", "peak_memory_gb")}
-    extra["seam_jump"] = _median_seam_jump(run.texture, run.mesh)
+    extra["seam_jump"] = median_seam_jump(run.mesh, run.texture.clip(0, 1))
     if truth is not None and truth.shares_layout(run.mesh):
         extra["psnr_truth"] = truth.score(run.texture, run.coverage)
     details = {
@@ -90,15 +91,6 @@ def _from_run(path: Path, scene: PreparedScene, truth: "_Truth | None") -> tuple
     textured = TexturedMesh(run.mesh, (texture,), np.zeros(run.mesh.num_faces, np.int64))
     name = str(manifest.get("method") or path.name)
     return Contender(name, textured, details, refined.held_out), _count_leaks(run.scene_path, scene)
-
-
-def _median_seam_jump(texture: np.ndarray, mesh: Mesh) -> float | None:
-    """Median color jump along the cut edges of the layout [1/255]; ``None`` where no edge is cut."""
-    from neuraltex.fit.direct.seams import cut_edges
-    from neuraltex.metrics.seams import seam_jumps
-
-    jumps = seam_jumps(np.clip(texture, 0, 1), *cut_edges(mesh))
-    return 255 * float(np.median(jumps)) if len(jumps) else None
 
 
 def _count_leaks(fitted_scene: Path, scene: PreparedScene) -> int:

@@ -1,36 +1,35 @@
 import numpy as np
 import pytest
-from box_scene import box_mesh
 
-from neuraltex.fit.direct.seams import cut_edges
-from neuraltex.metrics.seams import seam_jumps
-
-HERE = np.array([[[0.1, 0.1], [0.1, 0.9]], [[0.3, 0.1], [0.3, 0.2]]])
-THERE = np.array([[[0.9, 0.1], [0.9, 0.9]], [[0.7, 0.1], [0.7, 0.2]]])
+from neuraltex.geometry.mesh import Mesh
+from neuraltex.metrics.seams import median_seam_jump, seam_jumps
 
 
-def test_a_texture_of_one_color_has_no_seams():
-    assert seam_jumps(np.full((64, 64, 3), 0.4, np.float32), HERE, THERE).max() == 0
+def folded(second: list[list[float]]) -> Mesh:
+    """Two triangles with a common edge; the first lies at the left, uvs of the other are given."""
+    vertices = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 1]])
+    uvs = np.array([[0.1, 0.1], [0.4, 0.1], [0.1, 0.4], *second])
+    return Mesh(vertices, np.array([[0, 1, 2], [1, 3, 2]]), uvs, np.array([[0, 1, 2], [3, 4, 5]]))
 
 
-def test_the_jump_is_the_mean_over_channels_and_edges_count_by_their_length():
-    texture = np.zeros((64, 64, 3), np.float32)
-    texture[:, 40:] = (0.3, 0.0, 0.0)
-    texture[:, 52:] = (0.3, 0.3, 0.3)
-    jumps = seam_jumps(texture, HERE, THERE)
-    assert len(jumps) == 52 + 7  # 0.8 and 0.1 of 64 texels
-    assert np.median(jumps) == pytest.approx(0.3)
-    assert jumps[-1] == pytest.approx(0.1)
+APART = folded([[0.9, 0.1], [0.9, 0.4], [0.6, 0.4]])
+
+
+def test_one_color_has_no_seams_and_two_colors_jump_by_their_mean_difference():
+    texture = np.full((64, 64, 3), 0.4, np.float32)
+    assert seam_jumps(APART, texture).max() < 1e-6
+    texture[:, 32:, 0] = 0.7
+    assert median_seam_jump(APART, texture) == pytest.approx(255 * 0.1, rel=1e-3)
 
 
 def test_each_end_meets_its_own_counterpart():
     """Swapping the ends of one side would find jumps in a texture that has none."""
     ramp = np.repeat(np.linspace(1, 0, 64, dtype=np.float32)[:, None, None], 64, 1).repeat(3, 2)
-    assert seam_jumps(ramp, HERE, THERE).max() < 1e-6
-    assert seam_jumps(ramp, HERE, THERE[:, ::-1]).max() > 0.1
+    assert seam_jumps(APART, ramp).max() < 1e-6
+    turned = folded([[0.6, 0.4], [0.9, 0.4], [0.9, 0.1]])
+    assert seam_jumps(turned, ramp).max() > 0.1
 
 
-def test_a_box_has_twelve_cut_edges_and_without_any_there_is_nothing_to_measure():
-    here, there = cut_edges(box_mesh())
-    assert len(here) == 12
-    assert len(seam_jumps(np.zeros((8, 8, 3), np.float32), here[:0], there[:0])) == 0
+def test_without_a_cut_edge_there_is_no_jump():
+    joined = folded([[0.4, 0.1], [0.4, 0.4], [0.1, 0.4]])
+    assert median_seam_jump(joined, np.random.default_rng(0).random((64, 64, 3))) == 0
