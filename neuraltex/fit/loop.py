@@ -131,7 +131,7 @@ class GradientFit:
         self.monitor = Monitor(tensorboard, resumed.history if resumed else ())
         texture = build_texture(config.texture, size).to(self.device)
         if resumed is None:
-            image, seen, colors = initial_texture(self.store, size, scene, config)
+            image, seen, colors = initial_texture(self.store, size, scene, config, self.folder)
             texture.initialize_(image)
             self.state = State(texture, build_optimizer(texture, config.loop), colors, seen)
             if config.loss.anchor:
