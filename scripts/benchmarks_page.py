@@ -59,7 +59,7 @@ def step(result: dict[str, Any]) -> str:
 
 
 def unwrap(result: dict[str, Any]) -> str:
-    """Unwrapping in blocks beside whole-mesh xatlas."""
+    """Unwrapping, beside xatlas."""
     rows = []
     for name, case in result["cases"].items():
         outcome = f"{case['seconds']:.1f}" + (" (timeout)" if case.get("outcome") == "timeout" else "")
@@ -80,7 +80,7 @@ def unwrap(result: dict[str, Any]) -> str:
         )
     head = ("case", "faces", "s", "CPU s", "charts", "utilization", "stretch", "GB")
     return (
-        "## Unwrapping\n\nxatlas in spatial blocks, in child processes, packed together, beside xatlas on the whole mesh.\n\n"
+        "## Unwrapping\n\nOur own charts (the default), xatlas in spatial blocks (`--unwrap xatlas`), and xatlas on the whole mesh.\n\n"
         + table(head, rows)
     )
 

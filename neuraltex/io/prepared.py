@@ -8,7 +8,7 @@ Layout (``scene.json`` carries ``version``; all paths in it are relative to the 
     images/<name>.*     photographs, linked where nothing had to change, else rewritten losslessly
     masks/<name>.png    user masks, 255 = use
     uvs/<name>.npz|.exr uv map, float32
-    confidence/<name>.npz  per-pixel cosine, footprint, distance to a depth discontinuity
+    confidence/<name>.npz  per-pixel cosine, footprint, distance to a depth discontinuity, agreement with sensor depth
     proof.jpg           the proof sheet
 """
 
