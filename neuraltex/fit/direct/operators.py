@@ -94,7 +94,8 @@ def restrict_residual(matrix, cells, x, coarse, below, norms, begin, end):  # ty
                     sr += r
                     sg += g
                     sb += b
-            below[p, q, 5], below[p, q, 6], below[p, q, 7] = sr, sg, sb
+            if below[p, q, 0] != 0:
+                below[p, q, 5], below[p, q, 6], below[p, q, 7] = sr, sg, sb
         norms[p] = total
 
 
@@ -176,6 +177,8 @@ def aggregate(matrix, below, begin, end):  # type: ignore[no-untyped-def]
         for i in range(max(2 * p - 1, 0), min(2 * p + 2, height)):
             for j in range(width):
                 q = j // 2
+                if matrix[i, j, 0] == 0:  # also keeps memory that nothing is stored in from being committed
+                    continue
                 if i // 2 == p:
                     below[p, q, 0] += matrix[i, j, 0]
                 _move(matrix[i, j, 1], below, i, j, i, j + 1, p)
@@ -300,6 +303,15 @@ def coarsen_cells(cells):  # type: ignore[no-untyped-def]
             if j % 2 == 1 and cells[i, j] & RIGHT:
                 out[i // 2, j // 2] |= RIGHT
     return out
+
+
+@njit(nogil=True, cache=True)
+def clear_outside(cells, x):  # type: ignore[no-untyped-def]
+    """Set texels without unknowns to zero, without touching those that are."""
+    for i in range(cells.shape[0]):
+        for j in range(cells.shape[1]):
+            if cells[i, j] == 0 and (x[i, j, 0] != 0 or x[i, j, 1] != 0 or x[i, j, 2] != 0):
+                x[i, j] = 0
 
 
 @njit(nogil=True, cache=True)

@@ -10,7 +10,7 @@ from neuraltex.config.schema import DirectConfig
 from neuraltex.core.errors import ShapeError
 from neuraltex.fit.direct.equations import NormalEquations
 from neuraltex.fit.direct.multigrid import Multigrid
-from neuraltex.fit.direct.operators import link_cells
+from neuraltex.fit.direct.operators import clear_outside, link_cells
 from neuraltex.fit.direct.seams import SeamRows
 
 RING = 2
@@ -61,7 +61,7 @@ def solve(
     seams = seams.times(config.seam)
     cells = unknowns(equations, charts, seams)
     x = np.zeros((*charts.shape, 3), np.float32) if start is None else start
-    x[cells == 0] = 0
+    clear_outside(cells, x)
     multigrid = Multigrid(equations.images, cells, seams, config.smoothness, x)
     if start is None or not warm:
         multigrid.start()

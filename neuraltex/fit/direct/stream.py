@@ -73,7 +73,7 @@ class DirectFit:
     """
 
     def __init__(self, mesh: Mesh, size: int, config: DirectConfig, footprint_scale: float = 1.0) -> None:
-        self.config, self.footprint_scale = config, footprint_scale
+        self.config, self.footprint_scale = config, footprint_scale * config.footprint
         self.equations = NormalEquations((size, size), LEVELS if config.mip else 1)
         self._charts = number_charts(mesh, (size, size))
         self._seams = seam_equations(mesh, (size, size))
@@ -113,7 +113,7 @@ class DirectFit:
         """Solve to the tolerance of the settings; the equations are lost by that."""
         weights = self.equations.coverage()
         solution = self._solve(exact=True)
-        weights[solution.cells == 0] = 0
+        weights *= solution.cells > 0
         self.equations.clear()
         return DirectResult(solution.texture, weights, solution.iterations, solution.residual)
 
