@@ -36,8 +36,8 @@ class IdealPixels:
 
 
 def is_bent(camera: Camera) -> bool:
-    """Whether rays lie anywhere but on a regular grid."""
-    return camera.warp is not None or (camera.lens != "pinhole" and any(camera.distortion))
+    """Whether rays may lie anywhere but on a regular grid (a fisheye does that without any distortion)."""
+    return camera.warp is not None or camera.lens != "pinhole"
 
 
 def ideal_pixels(camera: Camera) -> IdealPixels | None:

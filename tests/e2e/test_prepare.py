@@ -194,3 +194,35 @@ def test_held_out_depth_never_shapes_the_fused_mesh(monkeypatch, tmp_path):
     config = Config(data=tmp_path, output_dir=tmp_path / "out")
     _find_mesh(config, Scene("room", "rgbd", views), split_by_index([view.name for view in views], 8))
     assert fused == ["1", "2", "3", "4", "5", "6", "7"]
+
+
+def test_sensor_depth_is_compared_and_a_broken_image_costs_only_that(tmp_path: Path, caplog) -> None:
+    from neuraltex.geometry.scene import View
+    from neuraltex.render.fragments import make_rasterizer, render_depth
+    from neuraltex.stages.prepare_views import prepare_views
+
+    mesh, cameras = lumps(8), orbit(3)
+    rasterizer, views = make_rasterizer(mesh), []
+    for index, camera in enumerate(cameras):
+        depth = render_depth(rasterizer.visible_faces(camera), mesh, camera)
+        depth[:, : camera.width // 2] *= 1.1  # the sensor sees the left half a tenth farther away
+        write_depth(tmp_path / f"{index}.depth.png", depth)
+        image = write_rgb(tmp_path / f"{index}.png", np.zeros((camera.height, camera.width, 3), np.uint8))
+        known = None if index == 2 else tmp_path / f"{index}.depth.png"
+        views.append(View(str(index), camera, image, depth=known, depth_scale=1e4))
+    views[1].depth.write_bytes(b"broken")
+    splits = {view.name: "train" for view in views}
+    done = prepare_views(tmp_path / "out", views, splits, mesh, rasterizer, texture_size=256).views
+    trust = done[0].load_confidence()
+    seen, left = trust.footprint > 0, np.arange(cameras[0].width) < cameras[0].width // 2
+    np.testing.assert_allclose(np.median(trust.depth_error[seen & left]), 0.1, atol=0.002)
+    assert np.median(trust.depth_error[seen & ~left]) < 0.002
+    assert done[1].load_confidence().depth_error is None
+    assert "1.depth.png" in caplog.text
+    assert done[2].load_confidence().depth_error is None
+
+
+def write_depth(path: Path, depth: np.ndarray) -> None:
+    from PIL import Image
+
+    Image.fromarray((depth * 1e4).round().clip(0, 65534).astype(np.uint16)).save(path)

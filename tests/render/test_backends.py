@@ -200,3 +200,23 @@ def test_mesh_with_nan_is_refused() -> None:
 def test_unknown_backend_is_refused() -> None:
     with pytest.raises(UsageError, match="embree"):
         make_rasterizer(plane(1.0), "opengl")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lens": "fisheye", "distortion": (0.0, 0.0, 0.0, 0.0)},
+        {"lens": "fisheye", "distortion": (0.3, 0.1, 0.0, 0.0), "focal": 30.0},
+        {"lens": "brown", "distortion": (-0.25, 0.08, 0.004, -0.003, 0.0)},
+        {"warp": np.random.default_rng(0).normal(0, 1.5, (4, 5, 2))},
+    ],
+    ids=["plain fisheye", "strong fisheye", "brown", "warp"],
+)
+def test_bent_rays_hit_the_same_faces_in_the_z_buffer(options: dict) -> None:
+    """A fisheye without distortion was taken for a pinhole."""
+    mesh = bumpy_sphere()
+    for eye in ((2.4, 0.4, 0.3), (0.1, 0.05, 0.0)):
+        camera = look_at(eye, **{"focal": 60.0, **options})
+        truth, found = (make_rasterizer(mesh, name).visible_faces(camera) for name in ("reference", "zbuffer"))
+        assert (truth >= 0).mean() > 0.1
+        assert (truth == found).mean() > 0.999

@@ -5,7 +5,16 @@ import pytest
 from PIL import Image
 
 from neuraltex.core.errors import DataError
-from neuraltex.io.images import check_image, read_exr, read_mask, read_rgb, read_texture, write_exr, write_rgb
+from neuraltex.io.images import (
+    check_image,
+    read_exr,
+    read_mask,
+    read_rgb,
+    read_rgb_reduced,
+    read_texture,
+    write_exr,
+    write_rgb,
+)
 
 ORIENTATION = 0x0112
 
@@ -164,3 +173,15 @@ def test_broken_exr_is_named(tmp_path):
     (tmp_path / "a.exr").write_bytes(b"v/1\x01 broken")
     with pytest.raises(DataError, match=r"a\.exr"):
         read_exr(tmp_path / "a.exr")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_reduced_photograph_is_large_enough(tmp_path, suffix):
+    smooth = np.tile(np.linspace(0, 255, 800)[None, :, None], (600, 1, 3)).astype(np.uint8)
+    path = write_rgb(tmp_path / f"a{suffix}", smooth)
+    small = read_rgb_reduced(path, (800, 600), 150)
+    assert 150 <= small.shape[1] <= (200 if suffix == ".jpg" else 800)
+    assert small.shape[0] * 4 == small.shape[1] * 3
+    np.testing.assert_allclose(small[10].mean(1), np.linspace(0, 255, small.shape[1]), atol=3)
+    with pytest.raises(DataError, match="800x600"):
+        read_rgb_reduced(path, (600, 800), 150)
