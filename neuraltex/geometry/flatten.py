@@ -12,7 +12,7 @@ from numba import njit
 
 from neuraltex.geometry.charts import Charts, assemble, flatten_each
 
-ROUNDS = 8
+ROUNDS = 5
 GRADIENT_STEPS = 12
 WEIGHTS = (0.02, 20.0)
 """Range that cotangents are clamped to: slivers must not rule, obtuse angles not push."""
