@@ -68,7 +68,9 @@ class DirectConfig:
     [color in 0 to 1]."""
     mip: bool = True
     """Let each pixel constrain the level of the mip chain that its footprint covers, not the finest texels."""
-    smoothness: float = 0.01
+    footprint: float = 1.0
+    """Size of the area that a pixel is taken for, relative to its own; above 1 the texture becomes smoother."""
+    smoothness: float = 0.1
     """Weight of the smoothness within charts, in pixels of full confidence per texel; it also fills holes."""
     seam: float = 1.0
     """Weight of the agreement of both sides of a cut edge, in pixels of full confidence per texel of its length."""

@@ -33,7 +33,7 @@ def finish_texture(texture: Float[Tensor, "Ht Wt 3"], seen: Bool[Tensor, "Ht Wt"
     colors, seen_mask = texture.clamp(0, 1).numpy(), seen.numpy()
     charts = rasterize_charts(mesh, seen_mask.shape)
     known = charts | seen_mask
-    result, reached = dilate(push_pull(colors, seen_mask), known, gutter)
+    result, reached = dilate(push_pull(colors, seen_mask, copy=False), known, gutter, copy=False)
     coverage = np.full(seen_mask.shape, FILLED, np.uint8)
     coverage[reached & ~known] = GUTTER
     coverage[seen_mask] = SEEN

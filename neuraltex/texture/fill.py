@@ -56,38 +56,46 @@ def _texel_corners(mesh: Mesh, height: int, width: int) -> Float[np.ndarray, "F 
 
 
 def dilate(
-    texture: Float[np.ndarray, "Ht Wt C"], known: Bool[np.ndarray, "Ht Wt"], gutter_px: int
+    texture: Float[np.ndarray, "Ht Wt C"], known: Bool[np.ndarray, "Ht Wt"], gutter_px: int, *, copy: bool = True
 ) -> tuple[Float[np.ndarray, "Ht Wt C"], Bool[np.ndarray, "Ht Wt"]]:
     """Grow the known texels by ``gutter_px`` rings, each new texel the mean of its known 8-neighbors.
 
     Bilinear and mip-mapped viewers read beyond the border of a chart; the gutter is what they find there.
+    ``copy=False`` works in place where it can.
 
     Returns:
         The texture with the gutter, and the known texels including it. Known texels keep their values exactly.
     """
-    texture, known = _copies(texture, known)
+    texture, known = _prepare(texture, copy), np.array(known, np.bool_, order="C")
+    _check(texture, known)
     if gutter_px > 0:
         _grow(texture, known, gutter_px)
     return texture, known
 
 
-def push_pull(texture: Float[np.ndarray, "Ht Wt C"], known: Bool[np.ndarray, "Ht Wt"]) -> Float[np.ndarray, "Ht Wt C"]:
+def push_pull(
+    texture: Float[np.ndarray, "Ht Wt C"], known: Bool[np.ndarray, "Ht Wt"], *, copy: bool = True
+) -> Float[np.ndarray, "Ht Wt C"]:
     """Fill all unknown texels smoothly from the known ones, which keep their values exactly.
 
     Averages known texels into ever coarser levels and hands them back down (S. Gortler et al., "The Lumigraph",
     SIGGRAPH 1996), relaxing every level towards the membrane through the known texels, so that no grid shows.
-    Without any known texel the texture is returned as it is.
+    Without any known texel the texture is returned as it is. ``copy=False`` works in place where it can.
     """
-    texture, known = _copies(texture, known)
+    texture, known = _prepare(texture, copy), np.ascontiguousarray(known, np.bool_)
+    _check(texture, known)
     if known.any() and not known.all():
         _fill(texture, known)
     return texture
 
 
-def _copies(texture: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _prepare(texture: np.ndarray, copy: bool) -> np.ndarray:
+    return np.array(texture, np.float32, order="C") if copy else np.ascontiguousarray(texture, np.float32)
+
+
+def _check(texture: np.ndarray, known: np.ndarray) -> None:
     if texture.ndim != 3 or texture.shape[:2] != known.shape:
         raise ShapeError(f"texture has shape {texture.shape} but its mask {known.shape}")
-    return np.array(texture, np.float32, order="C"), np.array(known, np.bool_, order="C")
 
 
 def _fill(texture: np.ndarray, known: np.ndarray) -> None:

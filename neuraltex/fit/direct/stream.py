@@ -158,7 +158,7 @@ def average_chain(chain: list[Float[np.ndarray, "h w 3"]], cells: UInt8[np.ndarr
         operators.average(cells, finer, below, coarser, 0, len(coarser))
         cells = below
     for coarser in chain[1:]:
-        coarser[:] = dilate(coarser, np.asarray(coarser.any(-1)), 1)[0]
+        dilate(coarser, np.asarray(coarser.any(-1)), 1, copy=False)
 
 
 def _colors(
