@@ -163,8 +163,9 @@ def write_uv_map(path: Path, uv_map: UvMap) -> Path:
     if path.suffix == ".exr":
         layers = np.dstack([uv_map.uv, uv_map.mask]).astype(np.float32)
         return images.write_exr(path, layers)
-    arrays = {"shape": np.array(uv_map.mask.shape), "mask": np.packbits(uv_map.mask), "uv": uv_map.uv[uv_map.mask]}
-    return _write_npz(path, arrays)
+    pairs = np.ascontiguousarray(uv_map.uv, np.float32).view(np.complex64)[..., 0]  # picks both at once, much faster
+    uv = pairs[uv_map.mask].view(np.float32).reshape(-1, 2)
+    return _write_npz(path, {"shape": np.array(uv_map.mask.shape), "mask": np.packbits(uv_map.mask), "uv": uv})
 
 
 def read_uv_map(path: Path) -> UvMap:
