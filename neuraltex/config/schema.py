@@ -59,7 +59,7 @@ class PixelConfig:
 class DirectConfig:
     """The texture as the solution of normal equations, accumulated photograph by photograph."""
 
-    passes: int = 3
+    passes: int = 2
     """Passes over the photographs; from the second on, pixels are weighted by how well they fit."""
     penalty: Literal["l2", "l1", "huber", "cauchy", "geman_mcclure"] = "cauchy"
     """Penalty of a pixel's difference, minimized by iteratively re-weighted least squares."""
