@@ -172,7 +172,7 @@ def draw_bent(
         if volume == 0.0:
             continue
         for k in range(3):
-            slack[k] = -OVERDRAW * np.hypot(edge[k, 0], edge[k, 1])
+            slack[k] = -OVERDRAW * (abs(edge[k, 0]) + abs(edge[k, 1]))
         for row in range(top, bottom):
             for column in range(left, right):
                 x, y = points[row, column, 0], points[row, column, 1]
