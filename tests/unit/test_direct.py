@@ -16,6 +16,7 @@ from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewStore
 from neuraltex.fit.direct import operators, reference
 from neuraltex.fit.direct.archive import SavedEquations, read_equations, write_equations
+from neuraltex.fit.direct.cells import coarsen_cells, link_cells
 from neuraltex.fit.direct.equations import NormalEquations, Robust
 from neuraltex.fit.direct.penalty import weights
 from neuraltex.fit.direct.seams import SeamRows, seam_equations
@@ -49,7 +50,7 @@ def dense_system(
     equations: NormalEquations, charts: np.ndarray, smoothness: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Matrix, right-hand side and unknowns of what solve() solves without seams, in float64."""
-    cells = operators.link_cells(charts.astype(np.int32))
+    cells = link_cells(charts.astype(np.int32))
     down = torch.eye(cells.size, dtype=torch.float64)
     free = torch.from_numpy(cells.reshape(-1) > 0)
     matrix = smoothness * reference.smoothness_of(torch.from_numpy(cells))
@@ -58,7 +59,7 @@ def dense_system(
         own = image.copy()
         if level:
             down = reference.averaging(torch.from_numpy(cells)) @ down
-            cells = operators.coarsen_cells(cells)
+            cells = coarsen_cells(cells)
             operators.fold(own, cells)
         stencil = torch.from_numpy(own).double()
         matrix += down.T @ reference.matrix_of(stencil) @ down

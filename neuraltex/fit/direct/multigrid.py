@@ -17,6 +17,7 @@ from jaxtyping import Float, UInt8
 
 from neuraltex.core.runtime import cpu_threads
 from neuraltex.fit.direct import operators
+from neuraltex.fit.direct.cells import coarsen_cells
 from neuraltex.fit.direct.seams import SeamRows
 
 ROWS_PER_BLOCK = 64
@@ -44,7 +45,7 @@ class Multigrid:
 
     Args:
         chain: Equations of the levels of the mip chain, finest first; their memory is used.
-        cells: What every texel of the finest level is (see :mod:`neuraltex.fit.direct.operators`).
+        cells: What every texel of the finest level is (see :mod:`neuraltex.fit.direct.cells`).
         seams: Agreement of both sides of cut edges.
         smoothness: Weight of the smoothness.
         x: Start of the finest level, zero where nothing is unknown; changed in place.
@@ -172,7 +173,7 @@ class Multigrid:
     def _coarsen(self, chain: list[np.ndarray]) -> None:
         """Add the next level: sums of the finer equations, and its own."""
         fine, index = self.levels[-1], len(self.levels)
-        cells = operators.coarsen_cells(fine.cells)
+        cells = coarsen_cells(fine.cells)
         matrix, own = np.zeros((*cells.shape, 8), np.float32), NONE
         _blocks(lambda begin, end: operators.aggregate(fine.matrix, matrix, begin, end), len(matrix))
         if index < len(chain):

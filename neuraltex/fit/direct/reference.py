@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from neuraltex.fit.direct.operators import DOWN, RIGHT
+from neuraltex.fit.direct.cells import DOWN, RIGHT
 from neuraltex.texture.sample import bilinear_weights
 
 SLOTS = ((0, 0, 0), (0, 1, 1), (0, 2, 2), (0, 3, 3), (1, 1, 0), (1, 2, 4), (1, 3, 2), (2, 2, 0), (2, 3, 1), (3, 3, 0))

@@ -8,9 +8,9 @@ from numba import njit
 
 from neuraltex.config.schema import DirectConfig
 from neuraltex.core.errors import ShapeError
+from neuraltex.fit.direct.cells import clear_outside, link_cells
 from neuraltex.fit.direct.equations import NormalEquations
 from neuraltex.fit.direct.multigrid import Multigrid
-from neuraltex.fit.direct.operators import clear_outside, link_cells
 from neuraltex.fit.direct.seams import SeamRows
 
 RING = 2
@@ -23,7 +23,7 @@ class Solution:
 
     Args:
         texture: Colors; 0 where nothing is unknown.
-        cells: What every texel is, as :mod:`neuraltex.fit.direct.operators` says; 0 where nothing is unknown.
+        cells: What every texel is, as :mod:`neuraltex.fit.direct.cells` says; 0 where nothing is unknown.
         iterations: Multigrid cycles taken.
         residual: Norm of the residual relative to that of the right-hand side.
     """
@@ -77,7 +77,7 @@ def solve(
 
 
 def unknowns(equations: NormalEquations, charts: Int[np.ndarray, "Ht Wt"], seams: SeamRows) -> np.ndarray:
-    """Return what every texel is, as :mod:`neuraltex.fit.direct.operators` says.
+    """Return what every texel is, as :mod:`neuraltex.fit.direct.cells` says.
 
     Unknown are the texels of charts and those that photographs or seams read; the latter belong to the chart nearby.
     """

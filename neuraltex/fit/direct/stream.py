@@ -14,6 +14,7 @@ from neuraltex.core.runtime import is_main, logger, progress
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewData, ViewStore, squared_radius
 from neuraltex.fit.direct import operators
+from neuraltex.fit.direct.cells import coarsen_cells
 from neuraltex.fit.direct.equations import NormalEquations, Robust
 from neuraltex.fit.direct.seams import seam_equations
 from neuraltex.fit.direct.solve import Solution, solve, unknowns
@@ -154,7 +155,7 @@ class DirectFit:
 def average_chain(chain: list[Float[np.ndarray, "h w 3"]], cells: UInt8[np.ndarray, "Ht Wt"]) -> None:
     """Fill the coarser levels with the means of the unknowns, and one ring of texels around them for lookups."""
     for finer, coarser in pairwise(chain):
-        below = operators.coarsen_cells(cells)
+        below = coarsen_cells(cells)
         operators.average(cells, finer, below, coarser, 0, len(coarser))
         cells = below
     for coarser in chain[1:]:
