@@ -1,9 +1,9 @@
 """CPU kernels of the multigrid solver: stencils applied, relaxed, handed to coarser levels and back.
 
 All work on one level of images: ``matrix`` [h, w, 8] holds five stencil numbers and three of the right-hand side,
-``cells`` [h, w] says what a texel is (see :mod:`neuraltex.fit.direct.cells`), ``x`` [h, w, C >= 3] the colors. Blocks of
-rows are relaxed first at even, then at odd places: what one of them reads no other one changes, so results do not depend
-on the number of threads.
+``cells`` [h, w] says what a texel is (see :mod:`neuraltex.fit.direct.cells`), ``x`` [h, w, C >= 3] the colors. Blocks
+of rows are relaxed first at even, then at odd places: what one of them reads no other one changes, so results do not
+depend on the number of threads.
 """
 
 import numpy as np
