@@ -50,7 +50,7 @@ def _is_saturated(color, bright, dark):  # type: ignore[no-untyped-def]
 def detail(image, uv, weight, stride, near, far, out):  # type: ignore[no-untyped-def]
     """Add squared differences of brightness over two distances to the cells of the texture; see ``sharpness``.
 
-    ``out`` is [2, cells, cells]: over ``near`` pixels, over ``far`` pixels.
+    ``out`` is [2, cells, cells]: over ``near`` pixels, over ``far`` pixels; cells are counted along u and v.
     """
     height, width, _ = image.shape
     cells = out.shape[1]
@@ -58,7 +58,7 @@ def detail(image, uv, weight, stride, near, far, out):  # type: ignore[no-untype
         for x in range(0, width - far, stride):
             if not (weight[y, x] and weight[y + far, x] and weight[y, x + far]):
                 continue
-            row = min(max(int((1 - uv[y, x, 1]) * cells), 0), cells - 1)
+            row = min(max(int(uv[y, x, 1] * cells), 0), cells - 1)
             column = min(max(int(uv[y, x, 0] * cells), 0), cells - 1)
             here = _brightness(image[y, x])
             for step, layer in ((near, 0), (far, 1)):
