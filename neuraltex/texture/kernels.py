@@ -32,7 +32,13 @@ def scatter(
     values: Float[np.ndarray, "P C"], uv: Float[np.ndarray, "P 2"], size: tuple[int, int]
 ) -> Float[np.ndarray, "Ht Wt C"]:
     """Return the transpose of :func:`gather` applied to float32 values; ``size`` is (Ht, Wt)."""
-    out = np.zeros((*size, values.shape[1]), np.float32)
+    return scatter_into(values, uv, np.zeros((*size, values.shape[1]), np.float32))
+
+
+def scatter_into(
+    values: Float[np.ndarray, "P C"], uv: Float[np.ndarray, "P 2"], out: Float[np.ndarray, "Ht Wt C"]
+) -> Float[np.ndarray, "Ht Wt C"]:
+    """Add :func:`scatter` to an existing array and return it."""
     threads = _num_threads(len(uv))
     _run(lambda index: _scatter(values, uv, out, index, threads), threads)
     return out
