@@ -4,6 +4,7 @@ The only module that reads the environment.
 """
 
 import contextlib
+import ctypes
 import logging
 import os
 import random
@@ -46,6 +47,13 @@ def progress(items: Iterable[T], *, total: int | None = None, label: str = "", u
 def peak_memory_gb() -> float:
     """Peak resident memory of this process so far [GB]."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+def trim_memory() -> None:
+    """Give freed memory back to the system, where the C library keeps it and can be asked to (glibc)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextlib.contextmanager

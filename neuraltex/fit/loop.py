@@ -129,14 +129,15 @@ class GradientFit:
         resumed = ckpt.latest_checkpoint(self.folder / "ckpts") if self._resume and self.folder else None
         tensorboard = None if self.folder is None else self.folder / "tb"
         self.monitor = Monitor(tensorboard, resumed.history if resumed else ())
-        texture = build_texture(config.texture, size).to(self.device)
         if resumed is None:
             image, seen, colors = initial_texture(self.store, size, scene, config, self.folder)
+            texture = build_texture(config.texture, size).to(self.device)  # not before, when memory is scarce
             texture.initialize_(image)
             self.state = State(texture, build_optimizer(texture, config.loop), colors, seen)
             if config.loss.anchor:
                 self._anchor = Anchor.at(image, seen > MIN_SEEN, config.loss.anchor_level)
             return
+        texture = build_texture(config.texture, size).to(self.device)
         ckpt.check_signature(resumed.signature, self._signature, Path(self.folder or ".") / "ckpts")
         self.state = restore_state(texture, build_optimizer(texture, config.loop), resumed, self.device)
         if resumed.anchor is not None:
@@ -146,7 +147,8 @@ class GradientFit:
         logger.info("resuming after step %d", resumed.step)
 
     def _begin_checks(self, kept_out: KeptOut) -> None:
-        loop, pixels = self.config.loop, replace(self.config.pixels, footprint_power=0, sharpness_power=0)
+        loop = self.config.loop
+        pixels = replace(self.config.pixels, footprint_power=0, sharpness_power=0, outlier_regions=0)
         store = ViewStore(self.store.views, pixels, 0, self.device, kept_out.pixels)
         self._kept_out = KeptOutPixels(store, self.store, self.config.loss)
         if self.best is None:

@@ -8,6 +8,7 @@ from numba import njit
 
 from neuraltex.config.schema import DirectConfig
 from neuraltex.core.errors import ShapeError
+from neuraltex.core.runtime import trim_memory
 from neuraltex.fit.direct.cells import clear_outside, link_cells
 from neuraltex.fit.direct.equations import NormalEquations
 from neuraltex.fit.direct.multigrid import Multigrid
@@ -63,6 +64,7 @@ def solve(
     x = np.zeros((*charts.shape, 3), np.float32) if start is None else start
     clear_outside(cells, x)
     multigrid = Multigrid(equations.images, cells, seams, config.smoothness, x)
+    trim_memory()  # of what coarse seams were made from
     if start is None or not warm:
         multigrid.start()
     iterations, residual = 0, np.inf
