@@ -44,9 +44,13 @@ class PixelConfig:
     margin: float = 3.0
     """Ignore pixels closer than half of this to a depth discontinuity and fade in up to this distance [px]."""
     footprint_power: float = 0.0
-    """Weight by this power of the texture resolution a pixel offers, relative to the median of all photographs."""
+    """Weight by this power of the texture resolution a pixel offers, relative to the median of all photographs; -2
+    makes a photograph count alike from near and far."""
     sharpness_power: float = 0.0
     """Weight a photograph by this power of its sharpness relative to the others that see the same texels."""
+    outlier_regions: float = 0.0
+    """Ignore regions of a photograph that differ by more than this from what most of the others show there, e.g. things
+    that moved; 0 does not look [color in 0 to 1]."""
     saturation: bool = False
     """Give over-exposed and black pixels (a channel above 250 or all below 3 of 255) next to no weight."""
     depth_tolerance: float = 0.0
@@ -66,6 +70,9 @@ class DirectConfig:
     scale: float = 0.1
     """Difference at which Huber turns linear, or half (cauchy) or three quarters (geman_mcclure) of the weight is lost
     [color in 0 to 1]."""
+    base_level: int = 0
+    """Take colors coarser than this level of the mip chain (1 to 3) from the least-squares mean, in which a photograph
+    does not count more for being near, and only finer details from the robust solution; 0 takes all from the latter."""
     mip: bool = True
     """Let each pixel constrain the level of the mip chain that its footprint covers, not the finest texels."""
     footprint: float = 1.0
@@ -106,6 +113,9 @@ class CalibrateConfig:
     """First rounds that refine rig and intrinsics and leave the poses as they are."""
     flow_rounds: int = 3
     """Last rounds in which the grid is refined too."""
+    contours: int = 0
+    """Steps that then move all cameras together until contours of the mesh meet edges of the photographs, for a mesh
+    that is exact to a pixel; 0 leaves them where the photographs agree with each other."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from neuraltex.config.schema import PixelConfig
 from neuraltex.core.errors import DataError
-from neuraltex.core.runtime import progress
+from neuraltex.core.runtime import logger, progress
 from neuraltex.fit import sharpness
+from neuraltex.fit.outliers import enlarge, outlier_regions, thumbnail
 from neuraltex.fit.pixels import erode, weigh
 from neuraltex.fit.sampler import Window
 from neuraltex.geometry.camera import Camera
@@ -114,7 +115,8 @@ class ViewStore:
         self._budget, self._used = budget_gb * 1024**3, 0
         self._cache: OrderedDict[int, ViewData] = OrderedDict()
         self._factors: Float[np.ndarray, " N"] | None = None
-        self._reference = 1.0
+        self._outliers: list[Bool[np.ndarray, "h w"]] | None = None
+        self._reference, self._is_measured = 1.0, False
 
     def __len__(self) -> int:
         return len(self.views)
@@ -170,20 +172,33 @@ class ViewStore:
             data.weight[~self._use(self.views[index])] = 0
         if self._factors is not None:
             np.ceil(data.weight * self._factors[index], out=data.weight, casting="unsafe")
+        if self._outliers is not None:
+            data.weight[enlarge(self._outliers[index], data.weight.shape)] = 0
         return data
 
     def _measure(self) -> None:
-        """Measure, once, what weights need to know of all photographs: their resolution and their sharpness."""
-        if self._factors is not None or not (self.config.footprint_power or self.config.sharpness_power):
+        """Measure, once, what weights need to know of all photographs: resolution, sharpness, what does not belong."""
+        if self._is_measured:
             return
-        factors = np.ones(len(self), np.float32)
-        if self.config.footprint_power:
+        self._is_measured, config = True, self.config
+        if config.footprint_power:
             self._reference = _median_footprint(self.views)
-        if self.config.sharpness_power:
-            views = (self._read(index) for index in progress(range(len(self)), label="sharpness", unit="photo"))
-            sharp = sharpness.relative_sharpness(sharpness.detail(x.image, x.uv, x.weight) for x in views)
-            factors = np.minimum(sharp, 1).astype(np.float32) ** self.config.sharpness_power
-        self._factors = factors
+        if not (config.sharpness_power or config.outlier_regions):
+            return
+        details, thumbnails = [], []
+        for index in progress(range(len(self)), label="comparing", unit="photo"):
+            data = self._read(index)
+            if config.sharpness_power:
+                details.append(sharpness.detail(data.image, data.uv, data.weight))
+            if config.outlier_regions:
+                thumbnails.append(thumbnail(data.image, data.uv, data.weight))
+        if details:
+            factors = np.minimum(sharpness.relative_sharpness(details), 1).astype(np.float32)
+            self._factors = factors**config.sharpness_power
+        if thumbnails:
+            self._outliers = outlier_regions(thumbnails, config.outlier_regions)
+            share = np.mean([region.mean() for region in self._outliers])
+            logger.info("%.2g %% of the photographs do not agree with the others and are ignored", 100 * share)
 
     def _keep_if_room(self, index: int, data: ViewData) -> None:
         if index not in self._cache and self._used + data.nbytes <= self._budget:

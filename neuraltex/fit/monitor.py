@@ -1,6 +1,7 @@
 """History, TensorBoard and held-out scores of a running fit."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def held_out_scores(
 
     A quick look at one sample per pixel and at trusted pixels only; ``neuraltex compare`` measures properly.
     """
-    store = ViewStore(views, pixels, budget_gb=0, device=device)
+    store = ViewStore(views, replace(pixels, outlier_regions=0), budget_gb=0, device=device)
     scores: dict[str, list[float]] = {"val/psnr": [], "val/psnr_fit": []}
     image = None
     for index in range(len(store)):

@@ -52,10 +52,11 @@ def footprint_weight(
 ) -> Float[np.ndarray, "*B"]:
     """Power of the resolution on the texture, relative to twice that of a pixel of footprint ``reference`` [texel].
 
-    One reference for all photographs, else a distant one would count as much as a close one.
+    One reference for all photographs, else a distant one would count as much as a close one. That is what negative
+    powers are for: a texel sees fewer pixels of a distant photograph, in proportion to ``1 / footprint^2``.
     """
-    if config.footprint_power <= 0:
-        return np.ones_like(footprint)
+    if config.footprint_power < 0:
+        return np.minimum(footprint / (2 * reference), 1) ** -config.footprint_power
     finest = reference / 2
     return (finest / np.maximum(footprint, finest)) ** config.footprint_power
 
@@ -107,7 +108,7 @@ def weight_tables(config: PixelConfig, reference: float) -> WeightTables:
     depth = depth_weight(byte * np.float32(DEPTH_ERROR_STEP), config)
     depth[UNKNOWN] = 1
     halves = np.arange(1 << 15, dtype=np.uint16).view(np.float16).astype(np.float32)  # all that are not negative
-    footprint = footprint_weight(np.nan_to_num(halves), config, reference) if config.footprint_power > 0 else np.ones(1)
+    footprint = footprint_weight(np.nan_to_num(halves), config, reference) if config.footprint_power else np.ones(1)
     return WeightTables(
         cosine=cosine_weight(byte / 255, config).astype(np.float32),
         distance=margin_weight(byte, config).astype(np.float32),

@@ -8,6 +8,7 @@ import numpy as np
 from neuraltex.config.schema import CalibrateConfig, ColorConfig, PixelConfig
 from neuraltex.core.runtime import logger, progress
 from neuraltex.fit.calibrate.cameras import Observation, refine_pose
+from neuraltex.fit.calibrate.contours import move_onto_contours
 from neuraltex.fit.calibrate.flow import grid_shape, refine_flow
 from neuraltex.fit.calibrate.parameters import SharedModel
 from neuraltex.fit.calibrate.rounds import MAX_POINTS, Surface, cast_photo, leave_one_out, read_photo, reduced_camera
@@ -54,6 +55,9 @@ def refine_cameras(problem: Problem, others: Sequence[Camera] = ()) -> Refined:
     for index, reduce in enumerate(progress(_reductions(problem.config), label="cameras", unit="round")):
         state = _round(problem, state, groups, index, reduce)
         logger.info("cameras: %s", ", ".join(f"{name} {value:.4g}" for name, value in state.history[-1].items()))
+    if problem.config.cameras and problem.config.contours:
+        moved = move_onto_contours(problem.views, state.cameras, problem.surface, problem.config.contours)
+        state = replace(state, cameras=moved)
     return state
 
 

@@ -106,6 +106,7 @@ class NormalEquations:
         robust: Robust | None = None,
         *,
         scale: float = 1.0,
+        alike: bool = False,
     ) -> None:
         """Add a photograph as it lies in memory, without float copies of it.
 
@@ -119,6 +120,7 @@ class NormalEquations:
             falloff: What a vignette leaves of the light; ``None`` is everything.
             robust: Takes weight from pixels that differ from a texture.
             scale: Factor of the footprints.
+            alike: Weigh pixels by their area on the texture, so that a photograph does not count more for being near.
         """
         shade = np.zeros(0, np.float32) if falloff is None else falloff.reshape(-1)
         bits = footprint.reshape(-1).view(np.uint16)
@@ -135,6 +137,9 @@ class NormalEquations:
                 kernels.prepare(piece, lookup, self.size, outlier, pixels, bounds)
 
             run_threads(work, threads)
+            if alike:
+                area = footprint.reshape(-1)[start : start + PIECE].astype(np.float32) * np.float32(scale)
+                pixels[:count, 3] *= area * area
             self._scatter(pixels[:count])
 
     def coverage(self) -> Float[np.ndarray, "Ht Wt"]:

@@ -10,10 +10,11 @@ from jaxtyping import Float, UInt8
 
 from neuraltex.config.schema import DirectConfig
 from neuraltex.core.errors import DataError
-from neuraltex.core.runtime import is_main, logger, progress
+from neuraltex.core.runtime import is_main, logger, progress, trim_memory
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewData, ViewStore, squared_radius
 from neuraltex.fit.direct import operators
+from neuraltex.fit.direct.base import replace_base
 from neuraltex.fit.direct.cells import coarsen_cells
 from neuraltex.fit.direct.equations import NormalEquations, Robust
 from neuraltex.fit.direct.seams import seam_equations
@@ -80,11 +81,16 @@ class DirectFit:
         self._seams = seam_equations(mesh, (size, size))
         self._chain = self.equations.layout.zeros(3)
         self._solved = False
+        self._base: np.ndarray | None = None
 
     @property
     def texture(self) -> Float[np.ndarray, "Ht Wt 3"]:
         """The texture at hand."""
         return self.equations.layout.views(self._chain)[0]
+
+    def _level(self, level: int) -> Float[np.ndarray, "h w 3"]:
+        """A level of the mip chain of the texture at hand, or the coarsest there is."""
+        return self.equations.layout.views(self._chain)[level]
 
     def run(self, store: ViewStore, matches: ColorMatch) -> None:
         """Make all passes over all photographs; what is left to do is to :meth:`finish`.
@@ -96,6 +102,8 @@ class DirectFit:
         for index in range(passes):
             if index:
                 self._solve(exact=False)
+                if index == 1 and self.config.base_level:
+                    self._base = self._level(self.config.base_level).copy()
                 self.equations.clear()
             self.accumulate(store, matches, range(len(store)), f"pass {index + 1}/{passes}")
 
@@ -115,8 +123,16 @@ class DirectFit:
         weights = self.equations.coverage()
         solution = self._solve(exact=True)
         weights *= solution.cells > 0
+        self._join_bands(solution)
         self.equations.clear()
         return DirectResult(solution.texture, weights, solution.iterations, solution.residual)
+
+    def _join_bands(self, solution: Solution) -> None:
+        """Take colors in the large from the first pass."""
+        level = self.config.base_level
+        if self._base is not None:
+            average_chain(self.equations.layout.views(self._chain), solution.cells)
+            replace_base(solution.texture, self._level(level), self._base, solution.cells, level)
 
     def accumulate(self, store: ViewStore, matches: ColorMatch, views: Sequence[int], label: str) -> None:
         """Add photographs to the equations; those that differ from the texture at hand, if there is one, count less.
@@ -125,12 +141,23 @@ class DirectFit:
             DataError: if no pixel lies on the texture.
         """
         robust = Robust(self._chain, self.config.penalty, self.config.scale) if self._solved else None
+        alike = self.config.base_level > 0 and not self._solved
         share = own_share(views)
+        trim_memory()  # of what colors were calibrated on, or of the solver
         for index, data in progress(store.stream(share), total=len(share), label=label, unit="photo"):
             colors, falloff = _colors(matches, index, store, data)
             self.equations.add_photo(
-                data.image, data.uv, data.weight, data.footprint, colors, falloff, robust, scale=self.footprint_scale
+                data.image,
+                data.uv,
+                data.weight,
+                data.footprint,
+                colors,
+                falloff,
+                robust,
+                scale=self.footprint_scale,
+                alike=alike,
             )
+        trim_memory()  # of the photographs
         self.equations.sum_over_processes()
         if not any(image[..., 0].any() for image in self.equations.images):
             raise DataError(
