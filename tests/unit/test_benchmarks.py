@@ -210,3 +210,14 @@ def test_robustness_counts_what_a_flaw_costs(load):
     clean = {"psnr_fit": 30.0, "psnr_aligned": None}
     verdicts = judge({"clean": clean, "camera_noise": {"psnr_fit": 29.2, "psnr_aligned": 29.5}})
     assert verdicts == {"camera_noise": {"lost_db": {"psnr_fit": 0.8}, "allowed_db": 1.0, "met": True}}
+
+
+def test_robustness_does_not_judge_through_noisy_cameras_that_a_run_took_over(load, tmp_path, monkeypatch):
+    robustness, calls = load("robustness"), []
+    monkeypatch.setattr(robustness, "timed_verb", lambda *words: calls.append([str(word) for word in words]))
+    monkeypatch.setattr(robustness, "read_json", lambda path: {"methods": [{"mean": {"psnr_fit": 30.0}}] * 2})
+    robustness.run_preset("robust", ("clean", "camera_noise"), tmp_path, robustness.Arguments())
+    compare = next(call for call in calls if call[0] == "compare")
+    assert "--runs" not in compare
+    assert compare[compare.index("--data") + 1].endswith("clean-prepared")
+    assert sum(word.endswith(".obj") for word in compare) == 2
