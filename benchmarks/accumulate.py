@@ -18,6 +18,7 @@ from neuraltex.config.schema import DirectConfig, PixelConfig
 from neuraltex.core.runtime import is_main
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewData, ViewStore
+from neuraltex.fit.direct.chain import ColorChain
 from neuraltex.fit.direct.equations import NormalEquations, Robust
 from neuraltex.fit.direct.stream import LEVELS, DirectFit
 from neuraltex.fit.distributed import process_group, wait_for_all
@@ -53,19 +54,19 @@ def main() -> None:
 def time_pass(scene: PreparedScene) -> dict[str, Any]:
     """Time a pass over all training photographs, reading included, and the exact solution.
 
-    It is the second pass, in which pixels are weighted by how well they fit; the first compiles and fills caches.
+    It is the second pass, in which pixels are weighted by how well they fit; the first compiles.
     """
     views = scene.split("train")
     store = ViewStore(views, PixelConfig(), budget_gb=0.0)
     fit, matches = DirectFit(scene.mesh, scene.texture_size, DirectConfig()), ColorMatch.identity(len(views))
-    for _ in range(2):
-        fit.equations.clear()
-        clock = Clock()
-        wait_for_all()
-        with clock.step("accumulate"):
-            fit.accumulate(store, matches, range(len(views)), "accumulate")
-        with clock.step("solve"):
-            solution = fit.finish()
+    fit.accumulate(store, matches, range(len(views)), "first pass")
+    fit.compare()
+    clock = Clock()
+    wait_for_all()
+    with clock.step("accumulate"):
+        fit.accumulate(store, matches, range(len(views)), "second pass")
+    with clock.step("solve"):
+        solution = fit.finish()
     seconds = {f"{name}_seconds": round(value, 3) for name, value in clock.wall.items()}
     cpu = {f"{name}_cpu_seconds": round(value, 3) for name, value in clock.cpu.items()}
     return {
@@ -89,7 +90,7 @@ def time_adding(photos: list[ViewData], size: int, levels: int, robust: bool) ->
     """Return seconds per megapixel of the photographs; the best of three passes after one that does not count."""
     equations, identity = NormalEquations((size, size), levels), np.linspace(0, 1, 256, dtype=np.float32)
     colors, config = np.repeat(identity[:, None], 3, 1), DirectConfig()
-    weights = Robust(equations.layout.zeros(3), config.penalty, config.scale) if robust else None
+    weights = Robust(ColorChain(equations.layout), config.penalty, config.scale) if robust else None
     passes = []
     for _ in range(4):
         clock = Clock()

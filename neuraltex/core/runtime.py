@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 logger = logging.getLogger("neuraltex")
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+SMALLEST_MAPPED, LARGEST_KEPT = 1 << 18, 1 << 25  # [byte]; glibc starts at 128 KiB and ends at the second
+
 
 def configure_logging(verbosity: int = 0) -> None:
     """Send log lines to stderr; ``verbosity`` -1 warns only, 0 informs, 1 debugs. ``NEURALTEX_LOG=DEBUG`` wins."""
@@ -54,6 +57,30 @@ def trim_memory() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
+
+
+@contextlib.contextmanager
+def freeing_at_once() -> Iterator[None]:
+    """Give large blocks back to the system as soon as they are freed (glibc).
+
+    By itself the C library keeps ever larger ones for reuse, which is fast where the same ones are needed in every step
+    and fills memory with holes where a few huge ones come and go. Afterwards it keeps as many as it ever would.
+    """
+    _set_malloc(SMALLEST_MAPPED)
+    try:
+        yield
+    finally:
+        trim_memory()
+        _set_malloc(LARGEST_KEPT)
+
+
+def _set_malloc(threshold: int) -> None:
+    """Map blocks of this size [byte] and above, each by itself; keep at most twice as much free memory elsewhere."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            library = ctypes.CDLL(None)
+            library.mallopt(M_MMAP_THRESHOLD, threshold)
+            library.mallopt(M_TRIM_THRESHOLD, 2 * threshold)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Photographs and uv maps in memory: compact, within a byte budget, cut into windows on demand."""
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -126,6 +127,17 @@ class ViewStore:
         """Height and width of every photograph [px]."""
         return [(view.camera.height, view.camera.width) for view in self.views]
 
+    @contextlib.contextmanager
+    def lend(self, memory_gb: float) -> Iterator[None]:
+        """Give up memory of the budget [GB] for a while; views leave that have no room any more."""
+        budget = self._budget
+        self._budget -= memory_gb * 1024**3
+        self._shrink(0)
+        try:
+            yield
+        finally:
+            self._budget = budget
+
     def load(self, index: int) -> ViewData:
         """Return a view from memory or disk."""
         if index in self._cache:
@@ -135,9 +147,13 @@ class ViewStore:
         data = self._read(index)
         self._cache[index] = data
         self._used += data.nbytes
-        while self._used > self._budget and len(self._cache) > 1:
-            self._used -= self._cache.popitem(last=False)[1].nbytes
+        self._shrink(1)
         return data
+
+    def _shrink(self, least: int) -> None:
+        """Forget views until the budget is kept, or only so many are left."""
+        while self._used > self._budget and len(self._cache) > least:
+            self._used -= self._cache.popitem(last=False)[1].nbytes
 
     def stream(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, ViewData]]:
         """Yield views one after the other with their index; a thread reads the next one meanwhile.

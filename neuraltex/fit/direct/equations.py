@@ -19,14 +19,14 @@ from jaxtyping import Float, UInt8
 from neuraltex.core.conventions import texel_from_uv
 from neuraltex.core.runtime import cpu_threads
 from neuraltex.fit.direct import kernels
+from neuraltex.fit.direct.chain import ColorChain
 from neuraltex.fit.direct.layout import MipLayout
 from neuraltex.fit.direct.penalty import Penalty, code
+from neuraltex.fit.direct.vectors import aligned_zeros
 from neuraltex.fit.distributed import sum_over_processes
 
-CHANNELS = 8
-"""Floats per texel: center, right, down, down-right, down-left, red, green, blue."""
-PIECE = 1 << 18
-"""Pixels that are prepared at a time; they stay in cache until they are scattered."""
+PIECE = 1 << 10
+"""Squares of a photograph that are prepared at a time; their pixels stay in cache until they are scattered."""
 ALL_REDUCE_ROWS = 1 << 22
 """Texels that are summed over processes at a time."""
 
@@ -36,12 +36,12 @@ class Robust:
     """How pixels that differ from the texture so far lose weight.
 
     Args:
-        chain: Mip chain of that texture in the layout of the equations [rows, 3].
+        chain: That texture, in the layout of the equations.
         penalty: Penalty of the difference.
         scale: Its scale [color in 0 to 1].
     """
 
-    chain: Float[np.ndarray, "R 3"]
+    chain: ColorChain
     penalty: Penalty
     scale: float
 
@@ -53,6 +53,9 @@ class NormalEquations:
     Args:
         size: (Ht, Wt) of the texture.
         levels: Levels of the mip chain; 1 lets every pixel constrain the finest texels.
+
+    Attributes:
+        rows: Of each texel: center, right, down, down-right, down-left, red, green, blue.
     """
 
     size: tuple[int, int]
@@ -66,7 +69,8 @@ class NormalEquations:
 
     def clear(self) -> None:
         """Forget all pixels and give the memory back."""
-        self.rows = self.layout.zeros(CHANNELS)
+        self.rows = np.zeros((0, 8), np.float32)  # not two of them at a time
+        self.rows = aligned_zeros(int(self.layout.offsets[-1]))
 
     @property
     def images(self) -> list[Float[np.ndarray, "Ht Wt 8"]]:
@@ -93,7 +97,7 @@ class NormalEquations:
         pixels[:, 0], pixels[:, 1] = texel_from_uv(uv.astype(np.float32), width, height)
         pixels[:, 2] = 0 if footprint is None else mip_level(footprint, len(self.layout.sizes))
         pixels[:, 3], pixels[:, 4:] = weight, color
-        self._scatter(pixels)
+        self._scatter([pixels[pixels[:, 3] > 0]])
 
     def add_photo(
         self,
@@ -122,25 +126,27 @@ class NormalEquations:
             scale: Factor of the footprints.
             alike: Weigh pixels by their area on the texture, so that a photograph does not count more for being near.
         """
-        shade = np.zeros(0, np.float32) if falloff is None else falloff.reshape(-1)
-        bits = footprint.reshape(-1).view(np.uint16)
-        flat = (image.reshape(-1, 3), uv.reshape(-1, 2), weight.reshape(-1), bits, shade)
-        lookup = (np.ascontiguousarray(colors, np.float32), _level_of_bits(len(self.layout.sizes), float(scale)))
-        outlier = self._outlier(robust)
-        pixels = np.empty((min(PIECE, len(bits)), 7), np.float32)
-        for start in range(0, len(bits), PIECE):
-            piece = tuple(array[start : start + PIECE] for array in flat)
-            count, threads = len(piece[2]), _num_threads(len(piece[2]))
+        shade = np.zeros((0, 0), np.float32) if falloff is None else falloff
+        photo = (image, uv, weight, footprint.view(np.uint16), shade)
+        tables = _tables_of_bits(len(self.layout.sizes), float(scale), alike)
+        lookup, outlier = (np.ascontiguousarray(colors, np.float32), *tables), self._outlier(robust)
+        squares = kernels.num_squares(*weight.shape)
+        threads = _num_threads(weight.size)
+        parts = [np.empty((0, 7), np.float32)] * threads
+        memory = np.empty((min(PIECE, squares) + threads, kernels.SQUARE**2, 7), np.float32)
 
-            def work(index: int, piece=piece, count=count, threads=threads) -> None:  # type: ignore[no-untyped-def]
-                bounds = (count * index // threads, count * (index + 1) // threads)
-                kernels.prepare(piece, lookup, self.size, outlier, pixels, bounds)
+        for start in range(0, squares, PIECE):
+            count = min(PIECE, squares - start)
+
+            def work(index: int, start=start, count=count) -> None:  # type: ignore[no-untyped-def]
+                first, last = count * index // threads, count * (index + 1) // threads
+                out = memory[first:last].reshape(-1, 7)
+                parts[index] = out[
+                    : kernels.prepare(photo, lookup, self.size, outlier, out, (start + first, start + last))
+                ]
 
             run_threads(work, threads)
-            if alike:
-                area = footprint.reshape(-1)[start : start + PIECE].astype(np.float32) * np.float32(scale)
-                pixels[:count, 3] *= area * area
-            self._scatter(pixels[:count])
+            self._scatter(parts)
 
     def coverage(self) -> Float[np.ndarray, "Ht Wt"]:
         """Return the sum of the weights of the pixels that read each texel, shared with what coarser levels say."""
@@ -157,12 +163,17 @@ class NormalEquations:
     def _outlier(self, robust: Robust | None) -> tuple[np.ndarray, np.ndarray, int, float]:
         table = self.layout.table
         if robust is None:
-            return np.zeros((0, 3), np.float32), table, 0, 1.0
-        return robust.chain, table, code(robust.penalty), float(robust.scale)
+            return np.zeros((0, 3), np.int16), table, 0, 1.0
+        return robust.chain.rows, table, code(robust.penalty), float(robust.scale)
 
-    def _scatter(self, pixels: np.ndarray) -> None:
-        threads, table = _num_threads(len(pixels)), self.layout.table
-        run_threads(lambda index: kernels.scatter(pixels, self.rows, table, index, threads), threads)
+    def _scatter(self, parts: list[np.ndarray]) -> None:
+        threads, table = _num_threads(sum(map(len, parts))), self.layout.table
+
+        def work(index: int) -> None:
+            for pixels in parts:
+                kernels.scatter(pixels, self.rows, table, index, threads)
+
+        run_threads(work, threads)
 
 
 def mip_level(footprint: np.ndarray, num_levels: int) -> Float[np.ndarray, "*B"]:
@@ -172,11 +183,14 @@ def mip_level(footprint: np.ndarray, num_levels: int) -> Float[np.ndarray, "*B"]
 
 
 @cache
-def _level_of_bits(num_levels: int, scale: float) -> Float[np.ndarray, " 65536"]:
-    footprint = np.nan_to_num(
-        np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32), nan=0, posinf=1e5, neginf=0
-    )
-    return mip_level(footprint * np.float32(scale), num_levels)
+def _tables_of_bits(
+    num_levels: int, scale: float, alike: bool
+) -> tuple[Float[np.ndarray, " 65536"], Float[np.ndarray, " 65536"]]:
+    """Return the level, and the factor of a weight in 1/255, for the bits of a float16 footprint."""
+    values = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
+    footprint = np.nan_to_num(values, nan=0, posinf=1e5, neginf=0) * np.float32(scale)
+    factor = footprint**2 if alike else np.ones_like(footprint)
+    return mip_level(footprint, num_levels), factor / np.float32(255)
 
 
 def _num_threads(num_pixels: int) -> int:

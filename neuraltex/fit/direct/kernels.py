@@ -3,115 +3,115 @@
 Two steps per piece of a photograph: *prepare* turns every pixel into texel coordinates, mip level, color of the texture
 and weight; *scatter* adds what it says to its texels. In the scatter each thread owns whole blocks of rows of every
 level, hence a texel always sums its pixels in their given order, whatever the number of threads.
+
+A photograph is walked through in squares of pixels: what two neighboring rows of it share on the texture is then still
+in cache. Texels are asked for some pixels ahead, since memory is what both steps wait for.
 """
 
 import numpy as np
 from numba import njit
 
+from neuraltex.fit.direct.chain import sample_nearest_level
+from neuraltex.fit.direct.layout import lookup_cell
 from neuraltex.fit.direct.penalty import weight_of
+from neuraltex.fit.direct.vectors import add_to_row, prefetch
 
 ROWS_PER_BLOCK = 32  # rows a thread owns in a run; small enough to balance, large enough to stay in cache
+SQUARE = 16
+"""Side of the squares that a photograph is walked through in [px]."""
+AHEAD = 32  # pixels between asking for texels and adding to them
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _cell(coordinate, size):  # type: ignore[no-untyped-def]
-    """Return the first of the two texels around a coordinate, clamped to the border, and the weight of the second."""
-    limit = np.float32(size - 1)
-    if not coordinate > 0:  # also catches NaN, which must not become an index
-        coordinate = np.float32(0)
-    elif coordinate > limit:
-        coordinate = limit
-    first = int(coordinate)
-    return first, coordinate - np.float32(first)
-
-
-@njit(nogil=True, cache=True, inline="always")
-def _sample(rows, table, level, x, y):  # type: ignore[no-untyped-def]
-    """Return the color of a level at texel coordinates of the finest level."""
-    half, shrink = np.float32(0.5), np.float32(1) / np.float32(1 << level)
-    offset, height, width = table[level, 0], table[level, 1], table[level, 2]
-    x0, wx = _cell((x + half) * shrink - half, width)
-    y0, wy = _cell((y + half) * shrink - half, height)
-    i = offset + y0 * width + x0
-    j = i + (min(x0 + 1, width - 1) - x0)
-    down = (min(y0 + 1, height - 1) - y0) * width
-    vx, vy = np.float32(1) - wx, np.float32(1) - wy
-    a, b, c, d = vx * vy, wx * vy, vx * wy, wx * wy
-    k, m = i + down, j + down
-    return (
-        a * rows[i, 0] + b * rows[j, 0] + c * rows[k, 0] + d * rows[m, 0],
-        a * rows[i, 1] + b * rows[j, 1] + c * rows[k, 1] + d * rows[m, 1],
-        a * rows[i, 2] + b * rows[j, 2] + c * rows[k, 2] + d * rows[m, 2],
-    )
-
-
-@njit(nogil=True, cache=True)
-def sample_trilinear(rows, table, x, y, level):  # type: ignore[no-untyped-def]
-    """Return the color between the two levels around ``level``."""
-    lower = int(level)
-    part = level - np.float32(lower)
-    r, g, b = _sample(rows, table, lower, x, y)
-    if part > 0:
-        r1, g1, b1 = _sample(rows, table, lower + 1, x, y)
-        r, g, b = r + (r1 - r) * part, g + (g1 - g) * part, b + (b1 - b) * part
-    return r, g, b
+def num_squares(height: int, width: int) -> int:
+    """Number of squares of a photograph; those at its right and lower border may be smaller."""
+    return -(-height // SQUARE) * -(-width // SQUARE)
 
 
 @njit(nogil=True, cache=True)
 def prepare(photo, lookup, size, outlier, out, bounds):  # type: ignore[no-untyped-def]
-    """Fill ``out`` [P, 7] (x, y, level, weight, r, g, b) for the pixels from the first of ``bounds`` to the second.
+    """Fill ``out`` [P, 7] (x, y, level, weight, r, g, b) with the pixels of some squares that have any weight.
 
     Args:
-        photo: image [P, 3] uint8, uv [P, 2] float32, weight [P] uint8, bits of the float16 footprint [P], and what a
-            vignette leaves of the light [P], without rows where there is none.
+        photo: image [H, W, 3] uint8, uv [H, W, 2] float32, weight [H, W] uint8, bits of the float16 footprint [H, W],
+            and what a vignette leaves of the light [H, W], without rows where there is none.
         lookup: Color of the texture for a value of each channel [K, 3] (values above 255 occur where a vignette is
-            undone); level of the mip chain for the bits of a footprint [65536].
+            undone); level of the mip chain, and factor of the weight, for the bits of a footprint [65536].
         size: (Ht, Wt).
         outlier: Mip chain of the texture that outliers are measured against (without rows there are none), its layout,
             number and scale of the penalty.
-        out: Results; weight 0 for pixels without any.
-        bounds: First pixel, and the one behind the last.
+        out: Results, from the first row on.
+        bounds: First square, and the one behind the last; they are counted row by row.
+
+    Returns:
+        Number of pixels.
     """
     image, uv, weight, footprint, falloff = photo
-    colors, levels = lookup
-    previous, table, penalty, scale = outlier
+    colors, levels, factors = lookup
     half, one = np.float32(0.5), np.float32(1)
     height, width = np.float32(size[0]), np.float32(size[1])
-    for p in range(bounds[0], bounds[1]):
-        out[p, 3] = 0
-        if weight[p] == 0:
-            continue
-        x, y = uv[p, 0] * width - half, (one - uv[p, 1]) * height - half
-        level, w = levels[footprint[p]], np.float32(weight[p]) / np.float32(255)
-        for c in range(3):
-            value = np.float32(image[p, c])
-            if len(falloff):
-                value = min(value / falloff[p], np.float32(len(colors) - 2))
-            first = int(value)
-            color = colors[first, c]
-            if value > first:
-                color += (colors[first + 1, c] - color) * (value - np.float32(first))
-            out[p, 4 + c] = color
-        if len(previous):
-            r, g, b = sample_trilinear(previous, table, x, y, level)
-            r, g, b = out[p, 4] - r, out[p, 5] - g, out[p, 6] - b
-            w *= np.float32(weight_of(penalty, (r * r + g * g + b * b) / np.float32(3), scale))
-        out[p, 0], out[p, 1], out[p, 2], out[p, 3] = x, y, level, w
+    columns, count = (weight.shape[1] + SQUARE - 1) // SQUARE, 0
+    for square in range(bounds[0], bounds[1]):
+        top, left, first = square // columns * SQUARE, square % columns * SQUARE, count
+        for i in range(top, min(top + SQUARE, weight.shape[0])):
+            for j in range(left, min(left + SQUARE, weight.shape[1])):
+                if weight[i, j] == 0:
+                    continue
+                out[count, 0], out[count, 1] = uv[i, j, 0] * width - half, (one - uv[i, j, 1]) * height - half
+                out[count, 2] = levels[footprint[i, j]]
+                out[count, 3] = np.float32(weight[i, j]) * factors[footprint[i, j]]
+                for c in range(3):
+                    value = np.float32(image[i, j, c])
+                    if len(falloff):
+                        value = min(value / falloff[i, j], np.float32(len(colors) - 2))
+                    lower = np.int64(value)
+                    color = colors[lower, c]
+                    if value > lower:
+                        color += (colors[lower + 1, c] - color) * (value - np.float32(lower))
+                    out[count, 4 + c] = color
+                count += 1
+        if len(outlier[0]):
+            _weigh(out[first:count], outlier)
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _weigh(pixels, outlier):  # type: ignore[no-untyped-def]
+    """Take weight from pixels whose color differs from that of a texture."""
+    chain, table, penalty, scale = outlier
+    third, half, scale = np.float32(1 / 3), np.float32(0.5), np.float32(scale)
+    for p in range(len(pixels)):
+        q = min(p + AHEAD, len(pixels) - 1)
+        _ask_for(chain, table, np.int64(pixels[q, 2] + half), pixels[q, 0], pixels[q, 1])
+        r, g, b = sample_nearest_level(chain, table, pixels[p, 0], pixels[p, 1], pixels[p, 2])
+        r, g, b = pixels[p, 4] - r, pixels[p, 5] - g, pixels[p, 6] - b
+        pixels[p, 3] *= np.float32(weight_of(penalty, (r * r + g * g + b * b) * third, scale))
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _ask_for(rows, table, level, x, y):  # type: ignore[no-untyped-def]
+    """Prefetch the texels of a level around texel coordinates of the finest."""
+    half, shrink, width = np.float32(0.5), np.float32(1) / np.float32(1 << level), table[level, 2]
+    i, _ = lookup_cell((y + half) * shrink - half, table[level, 1])
+    j, _ = lookup_cell((x + half) * shrink - half, width)
+    place = table[level, 0] + i * width + j
+    prefetch(rows, place)
+    prefetch(rows, place + width)
 
 
 @njit(nogil=True, cache=True)
 def scatter(pixels, rows, table, thread, threads):  # type: ignore[no-untyped-def]
     """Add the pixels that :func:`prepare` made to the equations ``rows`` [N, 8], in the rows this thread owns."""
-    half = np.float32(0.5)
+    half, one = np.float32(0.5), np.float32(1)
     for p in range(len(pixels)):
-        weight = pixels[p, 3]
-        if weight == 0:
-            continue
-        level = int(pixels[p, 2])
+        q = min(p + AHEAD, len(pixels) - 1)
+        level = np.int64(pixels[q, 2])
+        _ask_for(rows, table, level, pixels[q, 0], pixels[q, 1])
+        _ask_for(rows, table, min(level + 1, len(table) - 1), pixels[q, 0], pixels[q, 1])
+        weight, level = pixels[p, 3], np.int64(pixels[p, 2])
         part = pixels[p, 2] - np.float32(level)
-        shrink, color = np.float32(1) / np.float32(1 << level), (pixels[p, 4], pixels[p, 5], pixels[p, 6])
+        shrink, color = one / np.float32(1 << level), (pixels[p, 4], pixels[p, 5], pixels[p, 6])
         x, y = (pixels[p, 0] + half) * shrink - half, (pixels[p, 1] + half) * shrink - half
-        _add(rows, table[level], x, y, weight * (1 - part), color, thread, threads)
+        _add(rows, table[level], x, y, weight * (one - part), color, thread, threads)
         if part > 0:
             x, y = (x + half) * half - half, (y + half) * half - half
             _add(rows, table[level + 1], x, y, weight * part, color, thread, threads)
@@ -126,46 +126,23 @@ def _add(rows, place, x, y, w, color, thread, threads):  # type: ignore[no-untyp
     """
     offset, height, width = place
     red, green, blue = color
-    y0, wy = _cell(y, height)
+    y0, wy = lookup_cell(y, height)
     upper = threads == 1 or (y0 // ROWS_PER_BLOCK) % threads == thread
     lower = threads == 1 or ((y0 + 1) // ROWS_PER_BLOCK) % threads == thread
     if not (upper or lower):
         return
-    x0, wx = _cell(x, width)
-    vx, vy = np.float32(1) - wx, np.float32(1) - wy
+    x0, wx = lookup_cell(x, width)
+    o, vx, vy = np.float32(0), np.float32(1) - wx, np.float32(1) - wy
     a, b, c, d = vx * vy, wx * vy, vx * wy, wx * wy
     i = offset + y0 * width + x0
     if upper:
-        v = w * a
-        rows[i, 0] += v * a
-        rows[i, 1] += v * b
-        rows[i, 2] += v * c
-        rows[i, 3] += v * d
-        rows[i, 5] += v * red
-        rows[i, 6] += v * green
-        rows[i, 7] += v * blue
-        if b > 0:
-            v = w * b
-            rows[i + 1, 0] += v * b
-            rows[i + 1, 2] += v * d
-            rows[i + 1, 4] += v * c
-            rows[i + 1, 5] += v * red
-            rows[i + 1, 6] += v * green
-            rows[i + 1, 7] += v * blue
+        add_to_row(rows, i, w * a, (a, b, c, d, o, red, green, blue))
+        if wx > 0:
+            add_to_row(rows, i + 1, w * b, (b, o, d, o, c, red, green, blue))
     if lower and wy > 0:
-        i += width
-        v = w * c
-        rows[i, 0] += v * c
-        rows[i, 1] += v * d
-        rows[i, 5] += v * red
-        rows[i, 6] += v * green
-        rows[i, 7] += v * blue
-        if d > 0:
-            v = w * d
-            rows[i + 1, 0] += v * d
-            rows[i + 1, 5] += v * red
-            rows[i + 1, 6] += v * green
-            rows[i + 1, 7] += v * blue
+        add_to_row(rows, i + width, w * c, (c, d, o, o, o, red, green, blue))
+        if wx > 0:
+            add_to_row(rows, i + width + 1, w * d, (d, o, o, o, o, red, green, blue))
 
 
 @njit(nogil=True, cache=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,19 @@ class MipLayout:
         """Offset, height and width of every level as int64 [L, 3], for kernels."""
         return np.column_stack([self.offsets[:-1], np.array(self.sizes)]).astype(np.int64)
 
-    def zeros(self, channels: int) -> np.ndarray:
-        """Return float32 zeros [rows, channels]; the system commits a page of it when it is first written to."""
-        return np.zeros((int(self.offsets[-1]), channels), np.float32)
-
     def views(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return the levels of such an array as images [h, w, channels] that share its memory."""
         ends = self.offsets
         return [rows[ends[i] : ends[i + 1]].reshape(*size, -1) for i, size in enumerate(self.sizes)]
+
+
+@njit(nogil=True, cache=True, inline="always")
+def lookup_cell(coordinate, size):  # type: ignore[no-untyped-def]
+    """Return the first of the two texels around a coordinate, clamped to the border, and the weight of the second."""
+    limit = np.float32(size - 1)
+    if not coordinate > 0:  # also catches NaN, which must not become an index
+        coordinate = np.float32(0)
+    elif coordinate > limit:
+        coordinate = limit
+    first = np.int64(coordinate)
+    return first, coordinate - np.float32(first)

@@ -31,9 +31,22 @@ NONE: np.ndarray = np.zeros((0, 0, 8), np.float32)
 
 @dataclass(eq=False)
 class Level:
-    """One level: operator and right-hand side, unknowns, and its own equations where it is part of the mip chain."""
+    """One level of the solver.
 
-    matrix: Float[np.ndarray, "h w 8"]
+    A level of the mip chain has equations of its own, which its operator includes. Its right-hand side lies where their
+    colors were, and what they say about the colors of finer levels, too: the two are never needed at the same time.
+
+    Args:
+        matrix: Operator in 0 to 4.
+        right: Right-hand side in 5 to 7.
+        cells: Unknowns.
+        x: Colors or their correction; in 3, on coarser levels, the share of coarser equations in the diagonal.
+        own: Its own equations, or no rows.
+        seams: Agreement of both sides of cut edges.
+    """
+
+    matrix: Float[np.ndarray, "h w K"]
+    right: Float[np.ndarray, "h w 8"]
     cells: UInt8[np.ndarray, "h w"]
     x: Float[np.ndarray, "h w C"]
     own: Float[np.ndarray, "h w 8"]
@@ -60,9 +73,11 @@ class Multigrid:
         x: Float[np.ndarray, "Ht Wt 3"],
     ) -> None:
         operators.add_smoothness(chain[0], cells, np.float32(smoothness))
-        self.levels = [Level(chain[0], cells, x, NONE, seams)]
+        self.levels = [Level(chain[0], chain[0], cells, x, NONE, seams)]
         while max(self.levels[-1].cells.shape) > COARSEST:
             self._coarsen(chain)
+        for level in self.levels[1:]:
+            level.seams.forget_texels()
         self._gather_colors()
         self._pull()
         self.norm = float(np.sqrt(sum(np.square(block, dtype=np.float64).sum() for block in self._colors())))
@@ -77,7 +92,7 @@ class Multigrid:
             level.x[..., :3] = 0
             self._refresh(index)
             self._restrict(index, level, below)
-            below.seams.hold(below.matrix)
+            below.seams.hold(below.right)
         self.levels[-1].x[..., :3] = 0
         self._solve_coarsest()
         for index in range(len(self.levels) - 2, -1, -1):
@@ -99,7 +114,7 @@ class Multigrid:
         self._refresh(index)
         norm = self._restrict(index, level, below)
         below.x[..., :3] = 0
-        below.seams.hold(below.matrix)
+        below.seams.hold(below.right)
         if index + 2 == len(self.levels):
             self._solve_coarsest()
         else:
@@ -119,7 +134,7 @@ class Multigrid:
             backward = sweep % 2 == 1
 
             def work(begin: int, end: int, pull=pull, coarse=coarse, backward=backward) -> None:  # type: ignore[no-untyped-def]
-                operators.relax(level.matrix, level.cells, level.x, coarse, pull, begin, end, backward)
+                operators.relax(level.matrix, level.right, level.cells, level.x, coarse, pull, begin, end, backward)
 
             height = level.cells.shape[0]
             _blocks(work, height, start=0, stride=2)
@@ -128,7 +143,7 @@ class Multigrid:
     def _refresh(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Update what seams and coarser equations say about the colors at hand."""
         level = self.levels[index]
-        level.seams.refresh(level.matrix, level.x)
+        level.seams.refresh(level.right, level.x)
         coarse = self._coarse(index)
         if not len(coarse):
             return coarse, coarse
@@ -157,7 +172,9 @@ class Multigrid:
         coarse = self._coarse(index)
 
         def work(begin: int, end: int) -> None:
-            operators.restrict_residual(level.matrix, level.cells, level.x, coarse, below.matrix, norms, begin, end)
+            operators.restrict_residual(
+                level.matrix, level.right, level.cells, level.x, coarse, below.right, norms, begin, end
+            )
 
         _blocks(work, len(norms))
         return float(np.sqrt(norms.sum()))
@@ -174,14 +191,16 @@ class Multigrid:
         """Add the next level: sums of the finer equations, and its own."""
         fine, index = self.levels[-1], len(self.levels)
         cells = coarsen_cells(fine.cells)
-        matrix, own = np.zeros((*cells.shape, 8), np.float32), NONE
+        shared = index < len(chain)
+        matrix, own = np.zeros((*cells.shape, 5 if shared else 8), np.float32), chain[index] if shared else NONE
         _blocks(lambda begin, end: operators.aggregate(fine.matrix, matrix, begin, end), len(matrix))
-        if index < len(chain):
-            own = chain[index]
+        if shared:
             operators.fold(own, cells)
-            matrix[..., :5] += own[..., :5]
+            matrix += own[..., :5]
         x = np.zeros((*cells.shape, 4), np.float32)
-        self.levels.append(Level(matrix, cells, x, own, fine.seams.coarser(fine.cells.shape)))
+        self.levels.append(
+            Level(matrix, own if shared else matrix, cells, x, own, fine.seams.coarser(fine.cells.shape))
+        )
 
     def _gather_colors(self) -> None:
         """Turn the right-hand sides of all equations into one of the finest level."""
@@ -189,7 +208,7 @@ class Multigrid:
         for level, coarser in zip(reversed(shared), [NONE, *(item.own for item in reversed(shared))], strict=False):
             operators.share_colors(level.own, level.cells, coarser)
         if shared:
-            operators.add_shares(self.levels[0].matrix, self.levels[0].cells, shared[0].own)
+            operators.add_shares(self.levels[0].right, self.levels[0].cells, shared[0].own)
 
     def _pull(self) -> None:
         coarser: np.ndarray = NONE
@@ -199,8 +218,8 @@ class Multigrid:
                 coarser = level.x
 
     def _colors(self) -> list[np.ndarray]:
-        matrix = self.levels[0].matrix
-        return [matrix[start : start + 256, :, 5:] for start in range(0, len(matrix), 256)]
+        right = self.levels[0].right
+        return [right[start : start + 16, :, 5:] for start in range(0, len(right), 16)]
 
 
 def _blocks(work: Callable[[int, int], None], num_rows: int, start: int = 0, stride: int = 1) -> None:

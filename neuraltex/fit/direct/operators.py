@@ -1,9 +1,10 @@
 """CPU kernels of the multigrid solver: stencils applied, relaxed, handed to coarser levels and back.
 
-All work on one level of images: ``matrix`` [h, w, 8] holds five stencil numbers and three of the right-hand side,
-``cells`` [h, w] says what a texel is (see :mod:`neuraltex.fit.direct.cells`), ``x`` [h, w, C >= 3] the colors. Blocks
-of rows are relaxed first at even, then at odd places: what one of them reads no other one changes, so results do not
-depend on the number of threads.
+All work on one level of images: ``matrix`` [h, w, K >= 5] holds five stencil numbers, ``right`` [h, w, 8] the
+right-hand side in 5 to 7 (it is ``matrix``, where that has room, or equations of the mip chain whose colors are no
+longer needed), ``cells`` [h, w] says what a texel is (see :mod:`neuraltex.fit.direct.cells`), ``x`` [h, w, C >= 3] the
+colors. Blocks of rows are relaxed first at even, then at odd places: what one of them reads no other one changes, so
+results do not depend on the number of threads.
 """
 
 import numpy as np
@@ -34,7 +35,7 @@ def _couple(matrix, x, i, j):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def relax(matrix, cells, x, coarse, pull, begin, end, backward):  # type: ignore[no-untyped-def]
+def relax(matrix, right, cells, x, coarse, pull, begin, end, backward):  # type: ignore[no-untyped-def]
     """Gauss-Seidel over rows ``begin`` to ``end``.
 
     ``coarse`` [h / 2, w / 2, 8] holds in 5 to 7 what the equations of coarser levels add to the right-hand side, and
@@ -49,9 +50,9 @@ def relax(matrix, cells, x, coarse, pull, begin, end, backward):  # type: ignore
                 continue
             r, g, b = _couple(matrix, x, i, j)
             d = matrix[i, j, 0]
-            r = matrix[i, j, 5] - r - d * x[i, j, 0]
-            g = matrix[i, j, 6] - g - d * x[i, j, 1]
-            b = matrix[i, j, 7] - b - d * x[i, j, 2]
+            r = right[i, j, 5] - r - d * x[i, j, 0]
+            g = right[i, j, 6] - g - d * x[i, j, 1]
+            b = right[i, j, 7] - b - d * x[i, j, 2]
             if len(coarse):
                 p, q = i // 2, j // 2
                 d += pull[p, q, 3]
@@ -65,9 +66,10 @@ def relax(matrix, cells, x, coarse, pull, begin, end, backward):  # type: ignore
 
 
 @njit(nogil=True, cache=True)
-def restrict_residual(matrix, cells, x, coarse, below, norms, begin, end):  # type: ignore[no-untyped-def]
+def restrict_residual(matrix, right, cells, x, coarse, below, norms, begin, end):  # type: ignore[no-untyped-def]
     """Put the sums of the residuals of 2x2 texels into ``below[..., 5:8]``, for rows of the coarser level.
 
+    ``below`` may be ``coarse``: what is read there about a texel is not needed once it is written.
     ``norms`` [h / 2] receives the sum of squares of the residuals of two rows.
     """
     height, width = matrix.shape[0], matrix.shape[1]
@@ -75,15 +77,17 @@ def restrict_residual(matrix, cells, x, coarse, below, norms, begin, end):  # ty
         total = 0.0
         for q in range(below.shape[1]):
             sr = sg = sb = np.float32(0)
+            is_unknown = False
             for i in range(2 * p, min(2 * p + 2, height)):
                 for j in range(2 * q, min(2 * q + 2, width)):
                     if cells[i, j] == 0:
                         continue
+                    is_unknown = True
                     r, g, b = _couple(matrix, x, i, j)
                     d = matrix[i, j, 0]
-                    r = matrix[i, j, 5] - r - d * x[i, j, 0]
-                    g = matrix[i, j, 6] - g - d * x[i, j, 1]
-                    b = matrix[i, j, 7] - b - d * x[i, j, 2]
+                    r = right[i, j, 5] - r - d * x[i, j, 0]
+                    g = right[i, j, 6] - g - d * x[i, j, 1]
+                    b = right[i, j, 7] - b - d * x[i, j, 2]
                     if len(coarse):
                         r += coarse[p, q, 5]
                         g += coarse[p, q, 6]
@@ -92,7 +96,7 @@ def restrict_residual(matrix, cells, x, coarse, below, norms, begin, end):  # ty
                     sr += r
                     sg += g
                     sb += b
-            if below[p, q, 0] != 0:
+            if is_unknown:
                 below[p, q, 5], below[p, q, 6], below[p, q, 7] = sr, sg, sb
         norms[p] = total
 
@@ -275,10 +279,10 @@ def share_colors(own, cells, coarse):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def add_shares(matrix, cells, coarse):  # type: ignore[no-untyped-def]
+def add_shares(right, cells, coarse):  # type: ignore[no-untyped-def]
     """Add the shares of the coarser level to the right-hand sides of unknowns."""
     for i in range(cells.shape[0]):
         for j in range(cells.shape[1]):
             if cells[i, j]:
                 for c in range(5, 8):
-                    matrix[i, j, c] += coarse[i // 2, j // 2, c]
+                    right[i, j, c] += coarse[i // 2, j // 2, c]

@@ -36,7 +36,8 @@ class SeamRows:
     _base: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._used, local = np.unique(self.texels, return_inverse=True)
+        used, local = np.unique(self.texels, return_inverse=True)
+        self._used = used.astype(np.int32)
         self._local = local.reshape(-1, 8).astype(np.int32)
         magnitude = np.abs(self.weights)
         sums = (self.strength * magnitude.sum(1))[:, None] * magnitude
@@ -48,27 +49,31 @@ class SeamRows:
         """Texels that occur, as indices into [Ht * Wt]."""
         return self._used
 
+    def forget_texels(self) -> None:
+        """Free what only :meth:`coarser` needs."""
+        self.texels = self.texels[:0].copy()
+
     def times(self, factor: float) -> "SeamRows":
         """Return the rows with other strengths; none for a factor of 0."""
         count = len(self.texels) if factor > 0 else 0
         strength = self.strength[:count] * np.float32(factor)
         return SeamRows(self.texels[:count], self.weights[:count], strength, self.width)
 
-    def stiffen(self, matrix: Float[np.ndarray, "h w 8"]) -> None:
+    def stiffen(self, matrix: Float[np.ndarray, "h w K"]) -> None:
         """Add the row sums to the diagonal."""
-        matrix.reshape(-1, 8)[self._used, 0] += self._row_sums
+        matrix.reshape(-1, matrix.shape[2])[self._used, 0] += self._row_sums
 
-    def hold(self, matrix: Float[np.ndarray, "h w 8"]) -> None:
+    def hold(self, right: Float[np.ndarray, "h w 8"]) -> None:
         """Remember the right-hand side without seams."""
-        self._base = matrix.reshape(-1, 8)[self._used, 5:].copy()
+        self._base[:] = right.reshape(-1, 8)[self._used, 5:]
 
-    def refresh(self, matrix: Float[np.ndarray, "h w 8"], x: Float[np.ndarray, "h w C"]) -> None:
+    def refresh(self, right: Float[np.ndarray, "h w 8"], x: Float[np.ndarray, "h w C"]) -> None:
         """Bring the right-hand side up to date with the colors ``x``."""
         if len(self._used):
             colors = x.reshape(-1, x.shape[2])[self._used, :3]
             target = colors * self._row_sums[:, None]
             _subtract_normal(self._local, self.weights, self.strength, colors, target)
-            matrix.reshape(-1, 8)[self._used, 5:] = self._base + target
+            right.reshape(-1, 8)[self._used, 5:] = self._base + target
 
     def coarser(self, shape: tuple[int, ...]) -> "SeamRows":
         """Return the rows on the level of half the size; those that now read the same texels become one."""
@@ -97,7 +102,7 @@ def seam_equations(mesh: Mesh, size: tuple[int, int]) -> SeamRows:
     samples = sample_cut_edges(mesh, size)
     texels, weights = zip(*(bilinear_cell(uv, size) for uv in (samples.here, samples.there)), strict=True)
     signed = np.concatenate([weights[0], -weights[1]], 1).astype(np.float32)
-    return SeamRows(np.concatenate(texels, 1), signed, samples.length.astype(np.float32), size[1])
+    return SeamRows(np.concatenate(texels, 1).astype(np.int32), signed, samples.length.astype(np.float32), size[1])
 
 
 def bilinear_cell(uv: Float[np.ndarray, "P 2"], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -37,35 +37,30 @@ class Solution:
 
 def solve(
     equations: NormalEquations,
-    charts: Int[np.ndarray, "Ht Wt"],
+    cells: UInt8[np.ndarray, "Ht Wt"],
     seams: SeamRows,
     config: DirectConfig,
     start: Float[np.ndarray, "Ht Wt 3"] | None = None,
-    *,
-    warm: bool = True,
 ) -> Solution:
-    """Solve for all texels of charts and those that lookups read beside them.
+    """Solve for all unknowns.
 
     Args:
         equations: Taken over: their memory holds the operators of the solver afterwards.
-        charts: Number of the chart of every texel, from 1; 0 is none.
+        cells: What every texel is, from :func:`unknowns`.
         seams: Agreement of both sides of cut edges.
-        config: Smoothness, seam strength, tolerance and limit of iterations.
-        start: Texture to start from, changed in place; ``None`` takes new memory and is not warm.
-        warm: Start from ``start``; else from the solution of the coarser levels.
+        config: Smoothness, tolerance and limit of iterations.
+        start: Texture to start from, changed in place; ``None`` starts from the solution of the coarser levels.
 
     Raises:
         ShapeError: if the sizes differ.
     """
-    if charts.shape != equations.size:
-        raise ShapeError(f"charts have shape {charts.shape} but the texture {equations.size}")
-    seams = seams.times(config.seam)
-    cells = unknowns(equations, charts, seams)
-    x = np.zeros((*charts.shape, 3), np.float32) if start is None else start
+    if cells.shape != equations.size:
+        raise ShapeError(f"unknowns have shape {cells.shape} but the texture {equations.size}")
+    x = np.zeros((*cells.shape, 3), np.float32) if start is None else start
     clear_outside(cells, x)
     multigrid = Multigrid(equations.images, cells, seams, config.smoothness, x)
     trim_memory()  # of what coarse seams were made from
-    if start is None or not warm:
+    if start is None:
         multigrid.start()
     iterations, residual = 0, np.inf
     while iterations < config.max_iterations:
@@ -82,9 +77,13 @@ def unknowns(equations: NormalEquations, charts: Int[np.ndarray, "Ht Wt"], seams
     """Return what every texel is, as :mod:`neuraltex.fit.direct.cells` says.
 
     Unknown are the texels of charts and those that photographs or seams read; the latter belong to the chart nearby.
+
+    Args:
+        equations: What photographs say.
+        charts: Number of the chart of every texel, from 1; 0 is none. Changed.
+        seams: Agreement of both sides of cut edges.
     """
-    label = charts.astype(np.int32)
-    needed = equations.images[0][..., 0] > 0
+    label, needed = charts, equations.images[0][..., 0] > 0
     needed.reshape(-1)[seams.used] = True
     for _ in range(RING):
         _spread(label, needed, label.copy())

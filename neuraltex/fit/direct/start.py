@@ -7,12 +7,12 @@ import torch
 
 from neuraltex.config.schema import FitConfig
 from neuraltex.core.errors import ConfigError, DataError
-from neuraltex.core.runtime import is_main, logger
+from neuraltex.core.runtime import freeing_at_once, is_main, logger
 from neuraltex.fit.calibrate.color_fit import calibrate_colors, fit_colors
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewStore
 from neuraltex.fit.direct.archive import FILE_NAME, SavedEquations, read_equations, write_equations
-from neuraltex.fit.direct.stream import DirectFit, DirectResult
+from neuraltex.fit.direct.stream import DirectFit, DirectResult, memory_gb
 from neuraltex.io.images import read_exr
 from neuraltex.io.prepared import PreparedScene
 from neuraltex.texture.sample import sample_bilinear
@@ -38,16 +38,17 @@ def direct_start(
         DataError: if no pixel lies on the texture, or saved equations cannot be read.
         ConfigError: if saved equations belong to another size or other levels.
     """
-    fit = DirectFit(scene.mesh, size, config.direct, size / scene.texture_size)
-    names = tuple(view.name for view in store.views)
-    if config.direct.extend is None:
-        matches = calibrate_colors(store, config.color)
-        fit.run(store, matches)
-    else:
-        matches, names = _extend(fit, store, config, config.direct.extend)
-    if config.direct.save_equations and folder is not None and is_main():
-        write_equations(folder / FILE_NAME, SavedEquations(fit.equations, names))
-    return fit.finish(), matches
+    with freeing_at_once(), store.lend(memory_gb(size)):
+        fit = DirectFit(scene.mesh, size, config.direct, size / scene.texture_size)
+        names = tuple(view.name for view in store.views)
+        if config.direct.extend is None:
+            matches = calibrate_colors(store, config.color)
+            fit.run(store, matches)
+        else:
+            matches, names = _extend(fit, store, config, config.direct.extend)
+        if config.direct.save_equations and folder is not None and is_main():
+            write_equations(folder / FILE_NAME, SavedEquations(fit.equations, names))
+        return fit.finish(), matches
 
 
 def _extend(fit: DirectFit, store: ViewStore, config: FitConfig, run: Path) -> tuple[ColorMatch, tuple[str, ...]]:

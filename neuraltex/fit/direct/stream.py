@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -13,15 +12,14 @@ from neuraltex.core.errors import DataError
 from neuraltex.core.runtime import is_main, logger, progress, trim_memory
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewData, ViewStore, squared_radius
-from neuraltex.fit.direct import operators
 from neuraltex.fit.direct.base import replace_base
-from neuraltex.fit.direct.cells import coarsen_cells
+from neuraltex.fit.direct.chain import ColorChain, mean_levels
 from neuraltex.fit.direct.equations import NormalEquations, Robust
 from neuraltex.fit.direct.seams import seam_equations
 from neuraltex.fit.direct.solve import Solution, solve, unknowns
 from neuraltex.fit.distributed import own_share
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.texture.fill import dilate, number_charts
+from neuraltex.texture.fill import number_charts
 
 LEVELS = 4
 """Levels of the mip chain; a pixel that covers more than 8 texels of the finest constrains the last."""
@@ -34,17 +32,19 @@ BRIGHTEST = 1024
 def memory_gb(size: int, levels: int = LEVELS) -> float:
     """Return the most memory that a direct fit takes beside the photographs at hand [GB].
 
-    Bytes per texel of the finest level, chains counting 1 + 1/4 + ... times (4/3 for many levels): equations 32 per
-    texel of the chain; texture 12 likewise; on all coarser levels operators 32 and corrections 16, together 1/3 as much
-    each; chart numbers 4, weights 4, cells 4/3. That is 84 at most: 1.3 GB for 4096, 21 GB for 16384. Pages that no
-    chart and no lookup touches are never committed, so that a texture half empty takes less.
+    It is taken while solving. Bytes per texel of the finest level, chains counting 1 + 1/4 + ... times, and "coarse"
+    all levels but the finest: equations 32 in the chain; texture 12; operators 20 in the coarse chain and 32 below it;
+    corrections 16 in all coarse levels; what a texel is 4/3; sums of weights 2. That is 70 for four levels: 1.1 GB for
+    4096, 17.5 GB for 16384. Equations of seams come on top of it; the texture in 16 bits that photographs are compared
+    with is gone then.
 
     Args:
         size: Side of the texture [texel].
         levels: Levels of the mip chain.
     """
     chain = sum(0.25**level for level in range(levels))
-    return (size * size * (44 * chain + 48 / 3 + 8 + 4 / 3)) / 1024**3
+    operators = 20 * (chain - 1) + 32 * (4 / 3 - chain)
+    return size * size * (32 * chain + 12 + operators + 16 / 3 + 4 / 3 + 2) / 1024**3
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,22 +75,11 @@ class DirectFit:
     """
 
     def __init__(self, mesh: Mesh, size: int, config: DirectConfig, footprint_scale: float = 1.0) -> None:
-        self.config, self.footprint_scale = config, footprint_scale * config.footprint
+        self.config, self.footprint_scale, self._mesh = config, footprint_scale * config.footprint, mesh
         self.equations = NormalEquations((size, size), LEVELS if config.mip else 1)
-        self._charts = number_charts(mesh, (size, size))
-        self._seams = seam_equations(mesh, (size, size))
-        self._chain = self.equations.layout.zeros(3)
-        self._solved = False
+        self._seams = seam_equations(mesh, (size, size)).times(config.seam)
+        self._chain: ColorChain | None = None
         self._base: np.ndarray | None = None
-
-    @property
-    def texture(self) -> Float[np.ndarray, "Ht Wt 3"]:
-        """The texture at hand."""
-        return self.equations.layout.views(self._chain)[0]
-
-    def _level(self, level: int) -> Float[np.ndarray, "h w 3"]:
-        """A level of the mip chain of the texture at hand, or the coarsest there is."""
-        return self.equations.layout.views(self._chain)[level]
 
     def run(self, store: ViewStore, matches: ColorMatch) -> None:
         """Make all passes over all photographs; what is left to do is to :meth:`finish`.
@@ -101,38 +90,50 @@ class DirectFit:
         passes = 1 if self.config.penalty == "l2" else max(self.config.passes, 1)
         for index in range(passes):
             if index:
-                self._solve(exact=False)
-                if index == 1 and self.config.base_level:
-                    self._base = self._level(self.config.base_level).copy()
-                self.equations.clear()
+                self.compare()
             self.accumulate(store, matches, range(len(store)), f"pass {index + 1}/{passes}")
+
+    def compare(self) -> None:
+        """Solve roughly, forget the equations, and from now on compare photographs with the texture found."""
+        early = replace(self.config, max_iterations=min(self.config.max_iterations, EARLY_ITERATIONS))
+        is_first, solution = self._chain is None, self._solve(early)
+        self.equations.clear()
+        self._chain = self._chain_of(solution.texture, solution.cells)
+        if is_first and self.config.base_level:
+            self._base = self._chain.level(self.config.base_level)
 
     def go_on(self, equations: NormalEquations, texture: Float[np.ndarray, "Ht Wt 3"]) -> None:
         """Take over the equations of an earlier fit and the texture they led to.
 
         Under torchrun the first process holds the old equations, since those of all processes are summed.
         """
+        cells = self._unknowns(equations)
         if is_main():
             self.equations.rows = equations.rows
-        self.texture[:] = texture
-        average_chain(self.equations.layout.views(self._chain), unknowns(equations, self._charts, self._seams))
-        self._solved = True
+        self._chain = self._chain_of(texture, cells)
 
     def finish(self) -> DirectResult:
         """Solve to the tolerance of the settings; the equations are lost by that."""
-        weights = self.equations.coverage()
-        solution = self._solve(exact=True)
-        weights *= solution.cells > 0
-        self._join_bands(solution)
+        weights = self.equations.coverage().astype(np.float16)  # precise enough, and half as large beside the solver
+        solution = self._solve(self.config)
         self.equations.clear()
-        return DirectResult(solution.texture, weights, solution.iterations, solution.residual)
+        self._join_bands(solution)
+        result = weights.astype(np.float32)
+        result *= solution.cells > 0
+        return DirectResult(solution.texture, result, solution.iterations, solution.residual)
+
+    def _chain_of(self, texture: Float[np.ndarray, "Ht Wt 3"], cells: UInt8[np.ndarray, "Ht Wt"]) -> ColorChain:
+        """Return what photographs are compared with."""
+        chain = ColorChain(self.equations.layout)
+        chain.fill(texture, cells)
+        return chain
 
     def _join_bands(self, solution: Solution) -> None:
         """Take colors in the large from the first pass."""
         level = self.config.base_level
         if self._base is not None:
-            average_chain(self.equations.layout.views(self._chain), solution.cells)
-            replace_base(solution.texture, self._level(level), self._base, solution.cells, level)
+            *_, (_, coarse) = mean_levels(solution.texture, solution.cells, level + 1)
+            replace_base(solution.texture, coarse, self._base, solution.cells, level)
 
     def accumulate(self, store: ViewStore, matches: ColorMatch, views: Sequence[int], label: str) -> None:
         """Add photographs to the equations; those that differ from the texture at hand, if there is one, count less.
@@ -140,23 +141,15 @@ class DirectFit:
         Raises:
             DataError: if no pixel lies on the texture.
         """
-        robust = Robust(self._chain, self.config.penalty, self.config.scale) if self._solved else None
-        alike = self.config.base_level > 0 and not self._solved
-        share = own_share(views)
+        config, share = self.config, own_share(views)
+        robust = None if self._chain is None else Robust(self._chain, config.penalty, config.scale)
+        alike = config.base_level > 0 and robust is None
         trim_memory()  # of what colors were calibrated on, or of the solver
         for index, data in progress(store.stream(share), total=len(share), label=label, unit="photo"):
             colors, falloff = _colors(matches, index, store, data)
-            self.equations.add_photo(
-                data.image,
-                data.uv,
-                data.weight,
-                data.footprint,
-                colors,
-                falloff,
-                robust,
-                scale=self.footprint_scale,
-                alike=alike,
-            )
+            pixels = (data.image, data.uv, data.weight, data.footprint)
+            self.equations.add_photo(*pixels, colors, falloff, robust, scale=self.footprint_scale, alike=alike)
+            del data, pixels, falloff  # else they would stay while the next ones are read
         trim_memory()  # of the photographs
         self.equations.sum_over_processes()
         if not any(image[..., 0].any() for image in self.equations.images):
@@ -166,27 +159,18 @@ class DirectFit:
                 hint="Check the proof sheet: cameras and mesh do not agree",
             )
 
-    def _solve(self, *, exact: bool) -> Solution:
-        """Solve the equations, which are lost by that, starting from the texture at hand."""
-        config = self.config
-        if not exact:
-            config = replace(config, max_iterations=min(config.max_iterations, EARLY_ITERATIONS))
-        solution = solve(self.equations, self._charts, self._seams, config, self.texture, warm=self._solved)
+    def _unknowns(self, equations: NormalEquations) -> UInt8[np.ndarray, "Ht Wt"]:
+        """Return what every texel is; charts are numbered anew, which is quick, since memory is short meanwhile."""
+        return unknowns(equations, number_charts(self._mesh, equations.size), self._seams)
+
+    def _solve(self, config: DirectConfig) -> Solution:
+        """Solve the equations, which are lost by that, starting from the texture at hand, which is freed."""
+        cells = self._unknowns(self.equations)
+        start = None if self._chain is None else self._chain.level(0)
+        self._chain = None
+        solution = solve(self.equations, cells, self._seams, config, start)
         logger.debug("residual %.2g after %d iterations", solution.residual, solution.iterations)
-        self._solved = True
-        if not exact:
-            average_chain(self.equations.layout.views(self._chain), solution.cells)
         return solution
-
-
-def average_chain(chain: list[Float[np.ndarray, "h w 3"]], cells: UInt8[np.ndarray, "Ht Wt"]) -> None:
-    """Fill the coarser levels with the means of the unknowns, and one ring of texels around them for lookups."""
-    for finer, coarser in pairwise(chain):
-        below = coarsen_cells(cells)
-        operators.average(cells, finer, below, coarser, 0, len(coarser))
-        cells = below
-    for coarser in chain[1:]:
-        dilate(coarser, np.asarray(coarser.any(-1)), 1, copy=False)
 
 
 def _colors(

@@ -1,0 +1,82 @@
+"""Normal equations against their readable twin and the lookups they stand for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from direct_cases import random_pixels
+
+from neuraltex.core.errors import DataError
+from neuraltex.fit.direct import reference
+from neuraltex.fit.direct.archive import SavedEquations, read_equations, write_equations
+from neuraltex.fit.direct.chain import ColorChain
+from neuraltex.fit.direct.equations import NormalEquations, Robust
+from neuraltex.fit.direct.penalty import weights
+from neuraltex.texture.sample import build_mip_pyramid, sample_mip
+
+
+@pytest.mark.parametrize(("size", "levels"), [((16, 24), 1), ((16, 24), 3), ((10, 6), 4), ((7, 9), 3)])
+def test_kernels_add_what_the_readable_twin_adds(size: tuple[int, int], levels: int) -> None:
+    equations, pixels = NormalEquations(size, levels), random_pixels(2000)
+    equations.add(*pixels)
+    twin = [torch.zeros(image.shape, dtype=torch.float64) for image in equations.images]
+    reference.accumulate(twin, *(torch.from_numpy(array).double() for array in pixels))
+    for ours, theirs in zip(equations.images, twin, strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), atol=2e-4)
+
+
+def test_equations_are_the_adjoint_of_sampling() -> None:
+    """<A x, w y> = <x, A' w y> and x' A' W A x = |W^(1/2) A x|^2 for the mip-mapped lookup A of the gradient fit."""
+    uv, color, weight, footprint = random_pixels(3000)
+    equations = NormalEquations((32, 32), 3)
+    equations.add(uv, color, weight, footprint)
+    x = torch.rand(32, 32, 3, generator=torch.Generator().manual_seed(1))
+    pyramid = build_mip_pyramid(x, 3)
+    seen = sample_mip(pyramid, torch.from_numpy(uv), torch.from_numpy(footprint)).double().numpy()
+    left = (seen * color * weight[:, None]).sum()
+    right = sum(
+        float((image[..., 5:] * level.numpy()).sum()) for image, level in zip(equations.images, pyramid, strict=True)
+    )
+    assert right == pytest.approx(left, rel=1e-4)
+
+    coarsest = [NormalEquations((32, 32), 1), random_pixels(3000, largest=1.0)]
+    coarsest[0].add(*coarsest[1])  # type: ignore[union-attr]
+    matrix = reference.matrix_of(torch.from_numpy(coarsest[0].images[0]).double())  # type: ignore[union-attr]
+    flat = x.reshape(-1, 3).double()
+    seen = sample_mip([x], torch.from_numpy(coarsest[1][0]), torch.ones(3000)).double().numpy()  # type: ignore[index]
+    energy = ((seen**2) * coarsest[1][2][:, None]).sum()  # type: ignore[index]
+    assert float((flat * (matrix @ flat)).sum()) == pytest.approx(energy, rel=1e-4)
+
+
+def test_photograph_in_bytes_is_the_same_as_floats() -> None:
+    random = np.random.default_rng(3)
+    image, weight = random.integers(0, 256, (40, 50, 3), np.uint8), random.integers(0, 256, (40, 50), np.uint8)
+    uv = random.random((40, 50, 2)).astype(np.float32)
+    footprint = random.uniform(0.5, 5, (40, 50)).astype(np.float16)
+    falloff = random.uniform(0.6, 1, (40, 50)).astype(np.float32)
+    colors = (np.arange(1024)[:, None] / 255 * (0.8, 1.0, 1.1) - 0.02).astype(np.float32)
+    ours, floats = NormalEquations((32, 32), 3), NormalEquations((32, 32), 3)
+    robust = Robust(ColorChain(ours.layout), "cauchy", 0.2)
+    ours.add_photo(image, uv, weight, footprint, colors, falloff, robust, scale=1.5)
+    color = image / 255 / falloff[..., None] * (0.8, 1.0, 1.1) - 0.02
+    trust = weight / 255 * weights("cauchy", color, 0.2)
+    floats.add(uv.reshape(-1, 2), color.reshape(-1, 3), trust.reshape(-1), footprint.reshape(-1).astype(float) * 1.5)
+    np.testing.assert_allclose(ours.rows, floats.rows, atol=1e-4)
+
+
+def test_penalties_have_the_weights_they_promise() -> None:
+    at = np.array([[0.1] * 3, [0.2] * 3])
+    assert weights("l2", at, 0.1).tolist() == [1, 1]
+    np.testing.assert_allclose(weights("l1", at, 0.1), [1, 0.5])
+    np.testing.assert_allclose(weights("huber", at, 0.1), [1, 0.5])
+    np.testing.assert_allclose(weights("cauchy", at, 0.1), [0.5, 0.2])
+    np.testing.assert_allclose(weights("geman_mcclure", at, 0.1), [0.25, 0.04])
+
+
+def test_broken_equations_are_refused(tmp_path: Path) -> None:
+    path = write_equations(tmp_path / "equations.npz", SavedEquations(NormalEquations((8, 8)), ("a",)))
+    assert read_equations(path).names == ("a",)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DataError, match="holds no equations"):
+        read_equations(path)
