@@ -113,6 +113,9 @@ class CalibrateConfig:
     """First rounds that refine rig and intrinsics and leave the poses as they are."""
     flow_rounds: int = 3
     """Last rounds in which the grid is refined too."""
+    joint_rounds: int = 0
+    """Last rounds in which the poses of all photographs are solved for at once: ends what neighbors have in common,
+    which photograph by photograph takes many rounds."""
     contours: int = 0
     """Steps that then move all cameras together until contours of the mesh meet edges of the photographs, for a mesh
     that is exact to a pixel; 0 leaves them where the photographs agree with each other."""

@@ -8,6 +8,7 @@ import pytest
 from neuraltex.config.schema import CalibrateConfig, ColorConfig, PixelConfig
 from neuraltex.fit.calibrate.cameras import Observation, refine_pose, twist_between
 from neuraltex.fit.calibrate.flow import grid_shape, refine_flow
+from neuraltex.fit.calibrate.kernels import coupled_equations
 from neuraltex.fit.calibrate.parameters import (
     SharedModel,
     change_intrinsics,
@@ -170,6 +171,41 @@ def test_noisy_cameras_come_to_agree(surface: Surface, tmp_path) -> None:  # typ
     refined = refine_cameras(problem)
     assert _spread(refined.cameras, CAMERAS) < 0.25 * _spread(noisy, CAMERAS)
     assert refined.history[-1]["error"] < refined.history[0]["error"]
+
+
+def test_what_neighbors_have_in_common_ends_in_one_joint_round(surface: Surface, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Cameras that are off in proportion to where they stand hold each other in place when moved one by one."""
+    noisy = [move(c, 0.15 * (c.center[0] - 0.5) * np.array([0, 0, 0, 1.0, 0, 0])) for c in CAMERAS]
+    views, spread = _views(surface, CAMERAS, noisy, tmp_path), []
+    for joint in (0, 1):
+        config = CalibrateConfig(cameras=True, rounds=1, joint_rounds=joint, coarsest=1)
+        refined = refine_cameras(Problem(views, surface, SIZE, config, PIXELS, ColorConfig()))
+        spread.append(_spread(refined.cameras, CAMERAS))
+    assert spread[1] < 0.6 * spread[0]
+    assert spread[1] < 0.3 * _spread(noisy, CAMERAS)
+
+
+def test_coupled_equations_are_those_with_the_colors_eliminated() -> None:
+    """Against dense normal equations of three poses and the colors of two squares; the last is seen only once."""
+    generator = np.random.default_rng(6)
+    view, square = np.array([0, 1, 2, 0, 2, 1]), np.array([0, 0, 0, 1, 1, 2])
+    weight, color = generator.uniform(0.5, 2, 6), generator.random((6, 3))
+    rows = generator.normal(size=(6, 3, 6))
+    sums = np.concatenate([np.ones((6, 1)), color, rows.reshape(6, 18)], 1) * weight[:, None]
+    matrix, gradient = np.zeros((18, 18)), np.zeros(18)
+    coupled_equations(np.array([0, 3, 5, 6]), view, sums.astype(np.float32), 1e6, matrix, gradient)
+    jacobian = np.zeros((5, 3, 18 + 6))
+    for n in range(5):
+        jacobian[n, :, 6 * view[n] : 6 * view[n] + 6] = rows[n]
+        jacobian[n, :, 18 + 3 * square[n] : 21 + 3 * square[n]] = -np.eye(3)
+    root = np.sqrt(weight[:5, None, None])
+    dense, right = (root * jacobian).reshape(15, -1), (root[..., 0] * color[:5]).reshape(15)
+    normal, side = dense.T @ dense, dense.T @ right
+    inverse = np.linalg.inv(normal[18:, 18:])
+    expected = normal[:18, :18] - normal[:18, 18:] @ inverse @ normal[18:, :18]
+    lower = np.kron(np.tril(np.ones((3, 3))), np.ones((6, 6)))
+    np.testing.assert_allclose(matrix, expected * lower, atol=1e-4)
+    np.testing.assert_allclose(gradient, side[:18] - normal[:18, 18:] @ inverse @ side[18:], atol=1e-4)
 
 
 def test_a_rig_offset_and_focal_length_are_shared_with_photographs_that_are_never_read(

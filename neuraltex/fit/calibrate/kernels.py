@@ -164,3 +164,71 @@ def add_rows(rows: np.ndarray, place: np.ndarray, out: np.ndarray) -> None:
     for p in range(len(rows)):
         for k in range(rows.shape[1]):
             out[place[p], k] += rows[p, k]
+
+
+@njit(cache=True, nogil=True)
+def _robust_mean(color: np.ndarray, weight: np.ndarray, scale: float, mean: np.ndarray, share: np.ndarray) -> float:
+    """Write the mean of ``color [n, 3]`` after two re-weightings and the weights it was taken with; returns their sum.
+
+    The weights are Geman and McClure's of the distances from the mean before.
+    """
+    total = 0.0
+    for step in range(3):
+        before = mean.copy()
+        total = 0.0
+        mean[:] = 0
+        for n in range(len(color)):
+            square = 0.0
+            for c in range(3):
+                square += (color[n, c] - before[c]) ** 2
+            fall = 1 / (1 + square / (scale * scale)) if step else 1.0
+            share[n] = weight[n] * fall * fall
+            total += share[n]
+            for c in range(3):
+                mean[c] += share[n] * color[n, c]
+        mean /= total
+    return total
+
+
+@njit(cache=True, nogil=True)
+def coupled_equations(
+    start: np.ndarray, view: np.ndarray, sums: np.ndarray, scale: float, matrix: np.ndarray, gradient: np.ndarray
+) -> None:
+    """Add the equations of all poses, the color of every square of the texture being the mean of what is seen there.
+
+    With the color of a square eliminated (Schur complement), photographs ``i`` and ``j`` that see it with weights
+    ``w`` and Jacobians ``J`` have the block ``(i == j) w_i J_i'J_i - w_i w_j / sum(w) J_i'J_j``. Only blocks
+    ``j <= i`` are written.
+
+    Args:
+        start: First row of each square, and the number of rows at the end.
+        view: Photograph of each row, ascending within a square.
+        sums: Rows ``[O, 4 + 3 K]``: weight, weight times color, weight times the derivatives of the three channels.
+        scale: Residual at which a row has a quarter of its weight.
+        matrix: ``[N K, N K]`` to add to.
+        gradient: ``[N K]`` to add to.
+    """
+    size = (sums.shape[1] - 4) // 3
+    mean = np.zeros(3)
+    for square in range(len(start) - 1):
+        first, end = start[square], start[square + 1]
+        if end - first < 2:
+            continue
+        rows = sums[first:end, 1:] / sums[first:end, :1]
+        share = np.empty(end - first)
+        total = _robust_mean(rows[:, :3], sums[first:end, 0], scale, mean, share)
+        for n in range(end - first):
+            i = view[first + n] * size
+            for p in range(size):
+                for c in range(3):
+                    gradient[i + p] += share[n] * rows[n, 3 + c * size + p] * (rows[n, c] - mean[c])
+            for m in range(n + 1):
+                j, factor = view[first + m] * size, -share[n] * share[m] / total
+                if m == n:
+                    factor += share[n]
+                for p in range(size):
+                    for q in range(size):
+                        both = 0.0
+                        for c in range(3):
+                            both += rows[n, 3 + c * size + p] * rows[m, 3 + c * size + q]
+                        matrix[i + p, j + q] += factor * both

@@ -10,6 +10,7 @@ from neuraltex.core.runtime import logger, progress
 from neuraltex.fit.calibrate.cameras import Observation, refine_pose
 from neuraltex.fit.calibrate.contours import move_onto_contours
 from neuraltex.fit.calibrate.flow import grid_shape, refine_flow
+from neuraltex.fit.calibrate.joint import refine_together
 from neuraltex.fit.calibrate.parameters import SharedModel
 from neuraltex.fit.calibrate.rounds import MAX_POINTS, Surface, cast_photo, leave_one_out, read_photo, reduced_camera
 from neuraltex.fit.calibrate.shared import Sight, find_cells, refine_shared
@@ -19,6 +20,8 @@ from neuraltex.io.prepared import PreparedView
 MIN_TEXTURE = 256
 FLOW_POINTS = 100_000
 """Surface points per photograph that drive a warp, hundreds of numbers, or meet those of other photographs."""
+JOINT_POINTS = 40_000
+"""Surface points per photograph when all poses are solved for at once: enough that they meet those of the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,16 +83,15 @@ def _round(problem: Problem, state: Refined, groups: list[tuple], index: int, re
     config = problem.config
     shares = (config.rig or config.intrinsics) and index < config.shared_rounds
     flows = bool(config.flow) and index >= config.rounds - config.flow_rounds
+    together = config.cameras and index >= config.rounds - config.joint_rounds
     cameras = [reduced_camera(camera, reduce) for camera in state.cameras]
-    num_points = FLOW_POINTS if flows or shares else MAX_POINTS
+    num_points = FLOW_POINTS if flows or shares else JOINT_POINTS if together else MAX_POINTS
     observations, sights = observe(problem, cameras, reduce, num_points, seed=index)
     record: dict[str, float] = {"round": index, "reduce": reduce}
     if shares:
         state, record["shared"] = _shared_step(problem, state, sights, cameras, groups, reduce)
     elif config.cameras:
-        found = [refine_pose(o.thinned(MAX_POINTS), c) for o, c in zip(observations, cameras, strict=True)]
-        record["poses"] = _mean_gain(found)
-        cameras = [camera for camera, _ in found]
+        cameras, record["poses"] = _pose_step(observations, sights, cameras, together)
         moved = [full.with_pose(new.cam_from_world) for full, new in zip(state.cameras, cameras, strict=True)]
         state = replace(state, cameras=moved)
     if flows:
@@ -100,6 +102,16 @@ def _round(problem: Problem, state: Refined, groups: list[tuple], index: int, re
         state = replace(state, cameras=warped)
     record["error"] = _error(observations, [reduced_camera(camera, reduce) for camera in state.cameras])
     return replace(state, history=[*state.history, record])
+
+
+def _pose_step(
+    observations: list[Observation], sights: list[Sight], cameras: list[Camera], together: bool
+) -> tuple[list[Camera], float]:
+    """Refine all (reduced) poses, at once or each against the texture of the others; returns the mean gain too."""
+    if together:
+        return refine_together(sights, cameras)
+    found = [refine_pose(o.thinned(MAX_POINTS), camera) for o, camera in zip(observations, cameras, strict=True)]
+    return [camera for camera, _ in found], _mean_gain(found)
 
 
 def observe(

@@ -78,7 +78,7 @@ def refine_shared(sights: Sequence[Sight], cameras: Sequence[Camera], model: Sha
         The cameras, and the robust error of the checked points before divided by after (at least 1).
     """
     current = list(cameras)
-    first = lowest = _error(sights, current)
+    first = lowest = disagreement(sights, current)
     for _ in range(STEPS):
         matrix, gradient = _equations(sights, current, model)
         step = -np.linalg.solve(matrix + DAMPING * np.diag(np.diag(matrix)), gradient)
@@ -100,7 +100,7 @@ def _search(
     best, length = cameras, 1.0
     while length <= MAX_LENGTH:
         candidate = [model.apply(camera, step * length) for camera in cameras]
-        value = _error(sights, candidate)
+        value = disagreement(sights, candidate)
         if not value < lowest:
             break
         best, lowest, length = candidate, value, 2 * length
@@ -137,7 +137,7 @@ def _differences(samples: list[np.ndarray], sights: Sequence[Sight]) -> list[tup
     return found
 
 
-def _error(sights: Sequence[Sight], cameras: Sequence[Camera]) -> float:
+def disagreement(sights: Sequence[Sight], cameras: Sequence[Camera]) -> float:
     """Robust error of the checked points, all photographs together, with the texture that follows the cameras."""
     samples = [sight.sample(camera, None) for sight, camera in zip(sights, cameras, strict=True)]
     total = weights = 0.0
