@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -27,10 +28,19 @@ PRIOR = 0.05
 """Weight of the coarser level in the mean of a texel, in pixels of full confidence."""
 
 
+class Start(NamedTuple):
+    """What a fit starts from: a texture, the sum of pixel weights of every texel, color matches, figures to report."""
+
+    texture: Float[Tensor, "Ht Wt 3"]
+    weights: Float[Tensor, "Ht Wt"]
+    matches: ColorMatch
+    stats: dict[str, Any]
+
+
 def initial_texture(
     store: ViewStore, size: int, scene: PreparedScene, config: FitConfig, folder: Path | None = None
-) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"], ColorMatch]:
-    """Return the initial texture, the sum of pixel weights of every texel, and the color match of every photograph.
+) -> Start:
+    """Return the initial texture and what was found out on the way.
 
     Args:
         store: Photographs to fit to.
@@ -47,13 +57,14 @@ def initial_texture(
         value = GREY if texture.init == "grey" else 0.0
         weights = _splat(store, size, lambda tile: (tile.image, tile.weight), "coverage")[1]
         matches = ColorMatch.identity(len(store), store.device)
-        return torch.full((size, size, 3), value, device=store.device), weights, matches
+        return Start(torch.full((size, size, 3), value, device=store.device), weights, matches, {})
     if texture.init == "mean":
         matches = calibrate_colors(store, config.color)
         mean, weights = _robust_mean(store, size, texture, matches)
-        return mean, weights, matches
+        return Start(mean, weights, matches, {})
     found, matches = direct_start(store, size, scene, config, folder)
-    return torch.from_numpy(found.texture).to(store.device), torch.from_numpy(found.weights).to(store.device), matches
+    image, weights = (torch.from_numpy(array).to(store.device) for array in (found.texture, found.weights))
+    return Start(image, weights, matches, {"direct": found.stats})
 
 
 def _robust_mean(

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -74,7 +75,7 @@ class GradientFit:
                 self._after_step(stop)
         self._end()
         self.monitor.close()
-        stats = {"steps": self.state.step, "seconds": round(self._seconds(), 2)}
+        stats = {"steps": self.state.step, "seconds": round(self._seconds(), 2), **self._start_stats}
         if self.best is not None:
             stats["best_step"] = self.best.step
         stats["peak_memory_gb"] = round(peak_memory_gb(), 3)
@@ -129,8 +130,9 @@ class GradientFit:
         resumed = ckpt.latest_checkpoint(self.folder / "ckpts") if self._resume and self.folder else None
         tensorboard = None if self.folder is None else self.folder / "tb"
         self.monitor = Monitor(tensorboard, resumed.history if resumed else ())
+        self._start_stats: dict[str, Any] = {}
         if resumed is None:
-            image, seen, colors = initial_texture(self.store, size, scene, config, self.folder)
+            image, seen, colors, self._start_stats = initial_texture(self.store, size, scene, config, self.folder)
             texture = build_texture(config.texture, size).to(self.device)  # not before, when memory is scarce
             texture.initialize_(image)
             self.state = State(texture, build_optimizer(texture, config.loop), colors, seen)

@@ -5,14 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from direct_cases import random_pixels
+from direct_cases import random_pixels, solve_charts
 
 from neuraltex.core.errors import DataError
 from neuraltex.fit.direct import reference
 from neuraltex.fit.direct.archive import SavedEquations, read_equations, write_equations
 from neuraltex.fit.direct.chain import ColorChain
+from neuraltex.fit.direct.device import DeviceSums
 from neuraltex.fit.direct.equations import NormalEquations, Robust
-from neuraltex.fit.direct.penalty import weights
+from neuraltex.fit.direct.penalty import Penalty, weights
 from neuraltex.texture.sample import build_mip_pyramid, sample_mip
 
 
@@ -49,20 +50,63 @@ def test_equations_are_the_adjoint_of_sampling() -> None:
     assert float((flat * (matrix @ flat)).sum()) == pytest.approx(energy, rel=1e-4)
 
 
-def test_photograph_in_bytes_is_the_same_as_floats() -> None:
+Photo = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def random_photo() -> Photo:
+    """Image, uv, weight, footprint; no multiple of the squares that photographs are walked through in."""
     random = np.random.default_rng(3)
     image, weight = random.integers(0, 256, (40, 50, 3), np.uint8), random.integers(0, 256, (40, 50), np.uint8)
     uv = random.random((40, 50, 2)).astype(np.float32)
-    footprint = random.uniform(0.5, 5, (40, 50)).astype(np.float16)
-    falloff = random.uniform(0.6, 1, (40, 50)).astype(np.float32)
-    colors = (np.arange(1024)[:, None] / 255 * (0.8, 1.0, 1.1) - 0.02).astype(np.float32)
+    return image, uv, weight, random.uniform(0.5, 5, (40, 50)).astype(np.float16)
+
+
+COLORS = (np.arange(1024)[:, None] / 255 * (0.8, 1.0, 1.1) - 0.02).astype(np.float32)
+
+
+def test_photograph_in_bytes_is_the_same_as_floats() -> None:
+    image, uv, weight, footprint = random_photo()
+    falloff = np.random.default_rng(4).uniform(0.6, 1, (40, 50)).astype(np.float32)
     ours, floats = NormalEquations((32, 32), 3), NormalEquations((32, 32), 3)
     robust = Robust(ColorChain(ours.layout), "cauchy", 0.2)
-    ours.add_photo(image, uv, weight, footprint, colors, falloff, robust, scale=1.5)
+    ours.add_photo(image, uv, weight, footprint, COLORS, falloff, robust, scale=1.5)
     color = image / 255 / falloff[..., None] * (0.8, 1.0, 1.1) - 0.02
     trust = weight / 255 * weights("cauchy", color, 0.2)
     floats.add(uv.reshape(-1, 2), color.reshape(-1, 3), trust.reshape(-1), footprint.reshape(-1).astype(float) * 1.5)
     np.testing.assert_allclose(ours.rows, floats.rows, atol=1e-4)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("penalty", [None, "l2", "l1", "huber", "cauchy", "geman_mcclure"])
+@pytest.mark.parametrize("alike", [False, True])
+def test_sums_in_torch_are_those_of_the_kernels(device: str, penalty: Penalty | None, alike: bool) -> None:
+    photo, falloff = random_photo(), np.random.default_rng(4).uniform(0.6, 1, (40, 50)).astype(np.float32)
+    ours, theirs = NormalEquations((32, 32), 3), NormalEquations((32, 32), 3)
+    chain = ColorChain(ours.layout)
+    chain.rows[:] = np.random.default_rng(5).integers(0, 1 << 13, chain.rows.shape)
+    robust = None if penalty is None else Robust(chain, penalty, 0.2)
+    ours.add_photo(*photo, COLORS, falloff, robust, scale=1.2, alike=alike)
+    sums = DeviceSums(theirs, torch.device(device))
+    sums.add_photo(*photo, COLORS, falloff, robust, scale=1.2, alike=alike)
+    sums.flush()
+    np.testing.assert_allclose(theirs.rows, ours.rows, rtol=1e-4, atol=1e-3)
+
+
+def test_a_near_photograph_does_not_outvote_a_far_one_if_all_count_alike() -> None:
+    """Twice as near is four times as many pixels of a quarter of the area."""
+    found = []
+    for alike in (False, True):
+        equations = NormalEquations((16, 16))
+        for color, pixels, size in ((200, 64, 0.5), (100, 32, 1.0)):
+            v, u = np.mgrid[:pixels, :pixels].astype(np.float32)
+            uv = np.stack([(u + 0.5) / pixels, (v + 0.5) / pixels], -1)
+            image, ones = np.full((pixels, pixels, 3), color, np.uint8), np.full((pixels, pixels), 255, np.uint8)
+            footprint = np.full((pixels, pixels), size, np.float16)
+            equations.add_photo(image, uv, ones, footprint, COLORS, alike=alike)
+        charts = np.ones((16, 16), np.int32)
+        texture = solve_charts(equations, charts, smoothness=1e-3, tolerance=1e-6, max_iterations=100).texture
+        found.append((texture[8, 8, 1] + 0.02) * 255)
+    np.testing.assert_allclose(found, [(4 * 200 + 100) / 5, 150], atol=0.5)
 
 
 def test_penalties_have_the_weights_they_promise() -> None:

@@ -23,10 +23,12 @@ from neuraltex.io.images import write_exr
 def test_direct_start_recovers_the_texture(tmp_path: Path) -> None:
     scene = write_plane_scene(tmp_path)
     store = ViewStore(scene.split("train"), PixelConfig(margin=0), 1.0)
-    texture, seen, matches = initial_texture(store, SIZE, scene, fit_config(smoothness=1e-3))
+    texture, seen, matches, stats = initial_texture(store, SIZE, scene, fit_config(smoothness=1e-3))
     error = (texture - true_texture()).abs()[seen > 0.5]
     assert error.mean() < 0.012
     assert len(matches) == len(store)
+    assert stats["direct"]["residual"] <= 1e-3
+    assert stats["direct"]["accumulate_seconds"] > 0
 
 
 def test_distractor_in_one_photograph_loses_its_weight(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from neuraltex.config.schema import PixelConfig
 from neuraltex.core.errors import DataError
 from neuraltex.fit import sharpness
 from neuraltex.fit.data import ViewStore, load_view
-from neuraltex.fit.pixels import SATURATED, erode, pixel_weights, weigh
+from neuraltex.fit.pixels import SATURATED, erode, footprint_weight, pixel_weights, weigh
 from neuraltex.fit.sharpness import detail, relative_sharpness
 from neuraltex.io import images
 from neuraltex.io.npz import read_npz
@@ -53,6 +53,14 @@ def test_a_close_photograph_outweighs_a_distant_one() -> None:
     config = replace(PLAIN, footprint_power=2.0)
     found = weights_of(row(footprint=[0.25, 1, 2, 4, 8]), config, reference=2.0)
     assert found == pytest.approx([1, 1, 1 / 4, 1 / 16, 1 / 64])
+
+
+def test_a_negative_power_lets_distant_photographs_catch_up() -> None:
+    """A texel sees a quarter as many pixels of a photograph twice as far away."""
+    footprint, config = np.array([1.0, 2.0, 3.0, 8.0], np.float32), PixelConfig(footprint_power=-2)
+    weight = footprint_weight(footprint, config, 2.0)
+    np.testing.assert_allclose(weight, [1 / 16, 1 / 4, 9 / 16, 1])  # at most 1, from twice the median on
+    np.testing.assert_allclose((weight / footprint**2)[:3], 1 / 16)
 
 
 def test_saturated_pixels_lose_their_weight() -> None:

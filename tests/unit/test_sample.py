@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -154,3 +155,11 @@ def test_wrong_shapes_are_refused():
         sample_bilinear(torch.rand(4, 4, 3), torch.rand(5, 3))
     with pytest.raises(ShapeError, match=r"expected \[Ht, Wt, C\]"):
         sample_bilinear(torch.rand(4, 4), torch.rand(5, 2))
+
+
+def test_scattering_into_an_array_adds_to_it(generator):
+    uv, values = torch.rand(500, 2, generator=generator).numpy(), torch.rand(500, 4, generator=generator).numpy()
+    before = torch.rand(16, 24, 4, generator=generator).numpy()
+    out = before.copy()
+    assert kernels.scatter_into(values, uv, out) is out
+    np.testing.assert_allclose(out, before + kernels.scatter(values, uv, (16, 24)), atol=1e-5)

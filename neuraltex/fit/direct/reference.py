@@ -1,6 +1,6 @@
 """Readable twins in torch of the equations and of the system they stand for; any device, any dtype.
 
-``accumulate`` is also what runs on CUDA.
+``accumulate`` is also what runs on CUDA, from :mod:`neuraltex.fit.direct.device`.
 """
 
 import torch

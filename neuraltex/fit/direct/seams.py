@@ -69,11 +69,9 @@ class SeamRows:
 
     def refresh(self, right: Float[np.ndarray, "h w 8"], x: Float[np.ndarray, "h w C"]) -> None:
         """Bring the right-hand side up to date with the colors ``x``."""
-        if len(self._used):
-            colors = x.reshape(-1, x.shape[2])[self._used, :3]
-            target = colors * self._row_sums[:, None]
-            _subtract_normal(self._local, self.weights, self.strength, colors, target)
-            right.reshape(-1, 8)[self._used, 5:] = self._base + target
+        flat, colors = right.reshape(-1, 8), x.reshape(-1, x.shape[2])
+        _restore(self._used, self._row_sums, self._base, colors, flat)
+        _subtract_normal(self._local, self._used, self.weights, self.strength, colors, flat)
 
     def coarser(self, shape: tuple[int, ...]) -> "SeamRows":
         """Return the rows on the level of half the size; those that now read the same texels become one."""
@@ -118,13 +116,22 @@ def bilinear_cell(uv: Float[np.ndarray, "P 2"], size: tuple[int, int]) -> tuple[
 
 
 @njit(nogil=True, cache=True)
-def _subtract_normal(texels, weights, strength, colors, out):  # type: ignore[no-untyped-def]
-    """Subtract ``J' diag(strength) J colors`` from ``out``."""
-    for row in range(len(texels)):
+def _restore(used, row_sums, base, colors, right):  # type: ignore[no-untyped-def]
+    """Set the right-hand side of texels to what it is without seams, plus row sums times colors."""
+    for place in range(len(used)):
+        texel = used[place]
+        for c in range(3):
+            right[texel, 5 + c] = base[place, c] + colors[texel, c] * row_sums[place]
+
+
+@njit(nogil=True, cache=True)
+def _subtract_normal(local, used, weights, strength, colors, right):  # type: ignore[no-untyped-def]
+    """Subtract ``J' diag(strength) J colors`` from the right-hand side."""
+    for row in range(len(local)):
         for c in range(3):
             difference = np.float32(0)
             for k in range(8):
-                difference += weights[row, k] * colors[texels[row, k], c]
+                difference += weights[row, k] * colors[used[local[row, k]], c]
             difference *= strength[row]
             for k in range(8):
-                out[texels[row, k], c] -= weights[row, k] * difference
+                right[used[local[row, k]], 5 + c] -= weights[row, k] * difference

@@ -9,11 +9,12 @@ from jaxtyping import Float, UInt8
 
 from neuraltex.config.schema import DirectConfig
 from neuraltex.core.errors import DataError
-from neuraltex.core.runtime import is_main, logger, progress, trim_memory
+from neuraltex.core.runtime import is_main, logger, progress, timed, trim_memory
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewData, ViewStore, squared_radius
 from neuraltex.fit.direct.base import replace_base
 from neuraltex.fit.direct.chain import ColorChain, mean_levels
+from neuraltex.fit.direct.device import DeviceSums
 from neuraltex.fit.direct.equations import NormalEquations, Robust
 from neuraltex.fit.direct.seams import seam_equations
 from neuraltex.fit.direct.solve import Solution, solve, unknowns
@@ -56,12 +57,22 @@ class DirectResult:
         weights: Sum of the weights of the pixels that say something about each texel.
         iterations: Solver iterations of the last pass.
         residual: Their relative residual.
+        accumulate_seconds: Wall time of adding photographs, waiting for them included.
+        solve_seconds: Wall time of solving.
     """
 
     texture: Float[np.ndarray, "Ht Wt 3"]
     weights: Float[np.ndarray, "Ht Wt"]
     iterations: int
     residual: float
+    accumulate_seconds: float
+    solve_seconds: float
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """Figures for the manifest of a run."""
+        names = ("iterations", "residual", "accumulate_seconds", "solve_seconds")
+        return {name: round(getattr(self, name), 5) for name in names}
 
 
 class DirectFit:
@@ -80,6 +91,7 @@ class DirectFit:
         self._seams = seam_equations(mesh, (size, size)).times(config.seam)
         self._chain: ColorChain | None = None
         self._base: np.ndarray | None = None
+        self._seconds = {"accumulate": 0.0, "solve": 0.0}
 
     def run(self, store: ViewStore, matches: ColorMatch) -> None:
         """Make all passes over all photographs; what is left to do is to :meth:`finish`.
@@ -120,7 +132,14 @@ class DirectFit:
         self._join_bands(solution)
         result = weights.astype(np.float32)
         result *= solution.cells > 0
-        return DirectResult(solution.texture, result, solution.iterations, solution.residual)
+        return DirectResult(
+            solution.texture,
+            result,
+            solution.iterations,
+            float(solution.residual),
+            self._seconds["accumulate"],
+            self._seconds["solve"],
+        )
 
     def _chain_of(self, texture: Float[np.ndarray, "Ht Wt 3"], cells: UInt8[np.ndarray, "Ht Wt"]) -> ColorChain:
         """Return what photographs are compared with."""
@@ -145,13 +164,17 @@ class DirectFit:
         robust = None if self._chain is None else Robust(self._chain, config.penalty, config.scale)
         alike = config.base_level > 0 and robust is None
         trim_memory()  # of what colors were calibrated on, or of the solver
-        for index, data in progress(store.stream(share), total=len(share), label=label, unit="photo"):
-            colors, falloff = _colors(matches, index, store, data)
-            pixels = (data.image, data.uv, data.weight, data.footprint)
-            self.equations.add_photo(*pixels, colors, falloff, robust, scale=self.footprint_scale, alike=alike)
-            del data, pixels, falloff  # else they would stay while the next ones are read
-        trim_memory()  # of the photographs
-        self.equations.sum_over_processes()
+        sums = self.equations if store.device.type == "cpu" else DeviceSums(self.equations, store.device)
+        with timed("accumulate", self._seconds):
+            for index, data in progress(store.stream(share), total=len(share), label=label, unit="photo"):
+                colors, falloff = _colors(matches, index, store, data)
+                pixels = (data.image, data.uv, data.weight, data.footprint)
+                sums.add_photo(*pixels, colors, falloff, robust, scale=self.footprint_scale, alike=alike)
+                del data, pixels, falloff  # else they would stay while the next ones are read
+            trim_memory()  # of the photographs
+            if isinstance(sums, DeviceSums):
+                sums.flush()
+            self.equations.sum_over_processes()
         if not any(image[..., 0].any() for image in self.equations.images):
             raise DataError(
                 "no pixel of any training photograph lies on the texture",
@@ -165,10 +188,11 @@ class DirectFit:
 
     def _solve(self, config: DirectConfig) -> Solution:
         """Solve the equations, which are lost by that, starting from the texture at hand, which is freed."""
-        cells = self._unknowns(self.equations)
-        start = None if self._chain is None else self._chain.level(0)
-        self._chain = None
-        solution = solve(self.equations, cells, self._seams, config, start)
+        with timed("solve", self._seconds):
+            cells = self._unknowns(self.equations)
+            start = None if self._chain is None else self._chain.level(0)
+            self._chain = None
+            solution = solve(self.equations, cells, self._seams, config, start)
         logger.debug("residual %.2g after %d iterations", solution.residual, solution.iterations)
         return solution
 
