@@ -10,6 +10,7 @@ from direct_cases import random_pixels, solve_charts
 from neuraltex.core.errors import DataError
 from neuraltex.fit.direct import reference
 from neuraltex.fit.direct.archive import SavedEquations, read_equations, write_equations
+from neuraltex.fit.direct.cells import KNOT
 from neuraltex.fit.direct.chain import ColorChain
 from neuraltex.fit.direct.device import DeviceSums
 from neuraltex.fit.direct.equations import NormalEquations, Robust
@@ -64,11 +65,17 @@ def random_photo() -> Photo:
 COLORS = (np.arange(1024)[:, None] / 255 * (0.8, 1.0, 1.1) - 0.02).astype(np.float32)
 
 
+def black_chain(equations: NormalEquations) -> ColorChain:
+    chain = ColorChain(equations.layout)
+    chain.fill(np.zeros((*equations.size, 3), np.float32), np.full(equations.size, KNOT, np.uint8))
+    return chain
+
+
 def test_photograph_in_bytes_is_the_same_as_floats() -> None:
     image, uv, weight, footprint = random_photo()
     falloff = np.random.default_rng(4).uniform(0.6, 1, (40, 50)).astype(np.float32)
     ours, floats = NormalEquations((32, 32), 3), NormalEquations((32, 32), 3)
-    robust = Robust(ColorChain(ours.layout), "cauchy", 0.2)
+    robust = Robust(black_chain(ours), "cauchy", 0.2)
     ours.add_photo(image, uv, weight, footprint, COLORS, falloff, robust, scale=1.5)
     color = image / 255 / falloff[..., None] * (0.8, 1.0, 1.1) - 0.02
     trust = weight / 255 * weights("cauchy", color, 0.2)
@@ -83,7 +90,7 @@ def test_sums_in_torch_are_those_of_the_kernels(device: str, penalty: Penalty | 
     photo, falloff = random_photo(), np.random.default_rng(4).uniform(0.6, 1, (40, 50)).astype(np.float32)
     ours, theirs = NormalEquations((32, 32), 3), NormalEquations((32, 32), 3)
     chain = ColorChain(ours.layout)
-    chain.rows[:] = np.random.default_rng(5).integers(0, 1 << 13, chain.rows.shape)
+    chain.fill(np.random.default_rng(5).random((32, 32, 3)).astype(np.float32), np.full((32, 32), KNOT, np.uint8))
     robust = None if penalty is None else Robust(chain, penalty, 0.2)
     ours.add_photo(*photo, COLORS, falloff, robust, scale=1.2, alike=alike)
     sums = DeviceSums(theirs, torch.device(device))

@@ -1,23 +1,24 @@
-"""The texture at hand while photographs are added: a mip chain in 16 bits, which pixels are compared with.
+"""The texture at hand while photographs are added: a packed mip chain, which pixels are compared with.
 
-Weights of outliers do not need more, and the floats of the solver are freed meanwhile.
+A color takes eight bytes instead of twelve, and the floats of the solver are freed meanwhile.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float, Int16, UInt8
+from jaxtyping import Float, Int64, UInt8
 from numba import njit
 
 from neuraltex.fit.direct import operators
 from neuraltex.fit.direct.cells import coarsen_cells
 from neuraltex.fit.direct.layout import MipLayout, lookup_cell
-from neuraltex.fit.direct.vectors import mix_rows
+from neuraltex.fit.direct.vectors import CHANNEL_BITS, mix_packed
 from neuraltex.texture.fill import dilate
 
-STEP = 2.0**-13
-"""Difference of two values that are kept apart [color in 0 to 1]; colors from -4 to 4 can be kept."""
-BLOCK = 256  # rows converted at a time
+LOWEST, STEP = -1.0, 2.0**-19
+"""Smallest value that is kept, and the difference of two that are kept apart [color in 0 to 1]; the largest is 3. The
+step is near the rounding of floats, so that processes which sum in another order come to the same weights."""
+HIGHEST = (1 << CHANNEL_BITS) - 1
 
 
 class ColorChain:
@@ -29,22 +30,21 @@ class ColorChain:
 
     def __init__(self, layout: MipLayout) -> None:
         self.layout = layout
-        self.rows: Int16[np.ndarray, "R+1 3"] = np.zeros((int(layout.offsets[-1]) + 1, 3), np.int16)
-        """All levels, and one row more, as :func:`~neuraltex.fit.direct.vectors.mix_rows` asks for."""
+        self.rows: Int64[np.ndarray, " R"] = np.zeros(int(layout.offsets[-1]), np.int64)
+        """All levels, as :func:`~neuraltex.fit.direct.vectors.mix_packed` reads them."""
 
     def fill(self, texture: Float[np.ndarray, "Ht Wt 3"], cells: UInt8[np.ndarray, "Ht Wt"]) -> None:
         """Take over a texture and the means of its unknowns, as :func:`mean_levels` says."""
-        levels = self.layout.views(self.rows[:-1])
-        _store(texture, levels[0])
+        levels = self.layout.views(self.rows)
+        _pack(texture, levels[0][..., 0])
         for level, (_, means) in zip(levels[1:], mean_levels(texture, cells, len(levels)), strict=True):
-            _store(means, level)
+            _pack(means, level[..., 0])
 
     def level(self, index: int) -> Float[np.ndarray, "h w 3"]:
         """Return a level as float32."""
-        values = self.layout.views(self.rows[:-1])[index]
-        out = np.empty(values.shape, np.float32)
-        for start in range(0, len(out), BLOCK):
-            np.multiply(values[start : start + BLOCK], np.float32(STEP), out=out[start : start + BLOCK])
+        packed = self.layout.views(self.rows)[index][..., 0]
+        out = np.empty((*packed.shape, 3), np.float32)
+        _unpack(packed, out)
         return out
 
 
@@ -60,10 +60,23 @@ def mean_levels(
         yield cells, dilate(means, cells > 0, 1, copy=False)[0]
 
 
-def _store(values: Float[np.ndarray, "h w 3"], out: Int16[np.ndarray, "h w 3"]) -> None:
-    for start in range(0, len(values), BLOCK):
-        scaled = values[start : start + BLOCK] / np.float32(STEP)
-        out[start : start + BLOCK] = np.rint(scaled).clip(-(1 << 15), (1 << 15) - 1)
+@njit(nogil=True, cache=True)
+def _pack(values, out):  # type: ignore[no-untyped-def]
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            packed = np.int64(0)
+            for c in range(3):
+                number = np.rint((np.float64(values[i, j, c]) - LOWEST) / STEP)
+                packed |= np.int64(min(max(number, 0.0), HIGHEST)) << (c * CHANNEL_BITS)
+            out[i, j] = packed
+
+
+@njit(nogil=True, cache=True)
+def _unpack(packed, out):  # type: ignore[no-untyped-def]
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for c in range(3):
+                out[i, j, c] = ((packed[i, j] >> (c * CHANNEL_BITS)) & HIGHEST) * STEP + LOWEST
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -81,6 +94,7 @@ def sample_nearest_level(rows, table, x, y, level):  # type: ignore[no-untyped-d
     i = table[nearest, 0] + y0 * width + x0
     right = min(x0 + 1, width - 1) - x0
     k = i + (min(y0 + 1, height - 1) - y0) * width
-    upper, lower = (one - wy) * np.float32(STEP), wy * np.float32(STEP)
-    weights = ((one - wx) * upper, wx * upper, (one - wx) * lower, wx * lower)
-    return mix_rows(rows, (i, i + right, k, k + right), weights)
+    weights = ((one - wx) * (one - wy), wx * (one - wy), (one - wx) * wy, wx * wy)
+    r, g, b = mix_packed(rows, (i, i + right, k, k + right), weights)
+    step, lowest = np.float32(STEP), np.float32(LOWEST)
+    return r * step + lowest, g * step + lowest, b * step + lowest

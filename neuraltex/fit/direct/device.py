@@ -9,7 +9,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from neuraltex.fit.direct import reference
-from neuraltex.fit.direct.chain import STEP
 from neuraltex.fit.direct.equations import NormalEquations, Robust
 from neuraltex.fit.direct.penalty import SHARPEST, Penalty
 from neuraltex.texture.sample import sample_bilinear
@@ -77,8 +76,8 @@ class DeviceSums:
     def _seen(self, robust: Robust, uv: Float[Tensor, "P 2"], footprint: Float[Tensor, " P"]) -> Float[Tensor, "P 3"]:
         """Return what the texture shows at pixels, on the level nearest to theirs."""
         if self._chain[0] is not robust.chain:
-            rows = torch.from_numpy(robust.chain.rows[:-1]).to(self._device).float() * STEP
-            self._chain = (robust.chain, self._levels(rows))
+            levels = [robust.chain.level(index) for index in range(len(self._images))]
+            self._chain = (robust.chain, [torch.from_numpy(level).to(self._device) for level in levels])
         nearest = (footprint.clamp(min=1).log2().clamp(max=len(self._images) - 1) + 0.5).floor()
         out = uv.new_zeros(len(uv), 3)
         for index, image in enumerate(self._chain[1]):

@@ -163,7 +163,7 @@ class NormalEquations:
     def _outlier(self, robust: Robust | None) -> tuple[np.ndarray, np.ndarray, int, float]:
         table = self.layout.table
         if robust is None:
-            return np.zeros((0, 3), np.int16), table, 0, 1.0
+            return np.zeros(0, np.int64), table, 0, 1.0
         return robust.chain.rows, table, code(robust.penalty), float(robust.scale)
 
     def _scatter(self, parts: list[np.ndarray]) -> None:

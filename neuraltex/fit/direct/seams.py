@@ -63,6 +63,10 @@ class SeamRows:
         """Add the row sums to the diagonal."""
         matrix.reshape(-1, matrix.shape[2])[self._used, 0] += self._row_sums
 
+    def loosen(self, matrix: Float[np.ndarray, "h w K"]) -> None:
+        """Undo :meth:`stiffen`."""
+        matrix.reshape(-1, matrix.shape[2])[self._used, 0] -= self._row_sums
+
     def hold(self, right: Float[np.ndarray, "h w 8"]) -> None:
         """Remember the right-hand side without seams."""
         self._base[:] = right.reshape(-1, 8)[self._used, 5:]

@@ -45,7 +45,8 @@ def solve(
     """Solve for all unknowns.
 
     Args:
-        equations: Taken over: their memory holds the operators of the solver afterwards.
+        equations: Taken over: their memory holds the operators of the solver afterwards. What these say about unknowns
+            has the same row sums, since smoothness has none, so that their coverage can still be asked for.
         cells: What every texel is, from :func:`unknowns`.
         seams: Agreement of both sides of cut edges.
         config: Smoothness, tolerance and limit of iterations.
@@ -70,6 +71,7 @@ def solve(
         iterations += 1
     else:
         residual = multigrid.residual()
+    seams.loosen(equations.images[0])
     return Solution(x, cells, iterations, residual)
 
 

@@ -35,9 +35,9 @@ def memory_gb(size: int, levels: int = LEVELS) -> float:
 
     It is taken while solving. Bytes per texel of the finest level, chains counting 1 + 1/4 + ... times, and "coarse"
     all levels but the finest: equations 32 in the chain; texture 12; operators 20 in the coarse chain and 32 below it;
-    corrections 16 in all coarse levels; what a texel is 4/3; sums of weights 2. That is 70 for four levels: 1.1 GB for
-    4096, 17.5 GB for 16384. Equations of seams come on top of it; the texture in 16 bits that photographs are compared
-    with is gone then.
+    corrections 16 in all coarse levels; what a texel is 4/3. That is 68 for four levels: 1.1 GB for 4096,
+    17 GB for 16384. Equations of seams come on top of it; the packed texture that photographs are compared with is
+    gone then.
 
     Args:
         size: Side of the texture [texel].
@@ -45,7 +45,7 @@ def memory_gb(size: int, levels: int = LEVELS) -> float:
     """
     chain = sum(0.25**level for level in range(levels))
     operators = 20 * (chain - 1) + 32 * (4 / 3 - chain)
-    return size * size * (32 * chain + 12 + operators + 16 / 3 + 4 / 3 + 2) / 1024**3
+    return size * size * (32 * chain + 12 + operators + 16 / 3 + 4 / 3) / 1024**3
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,15 +126,15 @@ class DirectFit:
 
     def finish(self) -> DirectResult:
         """Solve to the tolerance of the settings; the equations are lost by that."""
-        weights = self.equations.coverage().astype(np.float16)  # precise enough, and half as large beside the solver
         solution = self._solve(self.config)
+        weights = self.equations.coverage()  # not before, when memory is scarce
+        weights *= solution.cells > 0
+        np.maximum(weights, 0, out=weights)
         self.equations.clear()
         self._join_bands(solution)
-        result = weights.astype(np.float32)
-        result *= solution.cells > 0
         return DirectResult(
             solution.texture,
-            result,
+            weights,
             solution.iterations,
             float(solution.residual),
             self._seconds["accumulate"],

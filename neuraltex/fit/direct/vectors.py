@@ -13,11 +13,13 @@ from numba.extending import intrinsic
 
 from neuraltex.core.errors import ShapeError
 
-FLOAT, BYTE, INT16, INT32 = ir.FloatType(), ir.IntType(8), ir.IntType(16), ir.IntType(32)
+FLOAT, BYTE, INT32, INT64 = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
 WIDTH = 8
 """Floats that :func:`add_to_row` adds."""
 ALIGNMENT = 64
 """Length of a cache line [byte]."""
+CHANNEL_BITS = 21
+"""Bits of each of the three numbers that :func:`mix_packed` reads from 64."""
 
 
 def aligned_zeros(rows: int) -> np.ndarray:
@@ -31,7 +33,7 @@ def aligned_zeros(rows: int) -> np.ndarray:
 @intrinsic
 def add_to_row(typing: Any, rows: Any, index: Any, factor: Any, values: Any) -> Any:
     """Add ``factor`` times a tuple of eight float32 to ``rows[index]``, a row of a C-contiguous float32 [R, 8]."""
-    _require(rows, types.float32)
+    _require(rows, types.float32, 2)
     signature = types.void(rows, types.int64, types.float32, types.UniTuple(types.float32, WIDTH))
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
@@ -49,24 +51,22 @@ def add_to_row(typing: Any, rows: Any, index: Any, factor: Any, values: Any) -> 
 
 
 @intrinsic
-def mix_rows(typing: Any, rows: Any, indices: Any, weights: Any) -> Any:
-    """Return the first three columns of the weighted sum of four rows of a C-contiguous int16 [R, 3], as float32.
-
-    The item behind each row is read, too: there must be one more row than is ever asked for.
-    """
-    _require(rows, types.int16)
+def mix_packed(typing: Any, rows: Any, indices: Any, weights: Any) -> Any:
+    """Return the weighted sum of four items of an int64 [R], each three numbers of 21 bits, as float32."""
+    _require(rows, types.int64, 1)
     signature = types.UniTuple(types.float32, 3)(rows, types.UniTuple(types.int64, 4), types.UniTuple(types.float32, 4))
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         array, indices, weights = arguments
         total = ir.Constant(ir.VectorType(FLOAT, 4), [0.0] * 4)
+        shifts = ir.Constant(ir.VectorType(INT64, 4), [0, CHANNEL_BITS, 2 * CHANNEL_BITS, 0])
+        mask = ir.Constant(ir.VectorType(INT32, 4), [(1 << CHANNEL_BITS) - 1] * 4)
         for place in range(4):
             index, weight = (builder.extract_value(items, place) for items in (indices, weights))
-            item = _row(context, builder, signature.args[0], array, index, ir.VectorType(INT16, 4))
-            loaded = builder.load(item)
-            loaded.align = 2
-            color = builder.sitofp(loaded, ir.VectorType(FLOAT, 4))
-            total = builder.fadd(total, builder.fmul(color, _pack(builder, [weight] * 4)))
+            item = builder.load(_row(context, builder, signature.args[0], array, index, INT64))
+            parts = builder.trunc(builder.lshr(_pack(builder, [item] * 4), shifts), mask.type)
+            numbers = builder.sitofp(builder.and_(parts, mask), total.type)
+            total = builder.fadd(total, builder.fmul(numbers, _pack(builder, [weight] * 4)))
         items = [builder.extract_element(total, ir.Constant(INT32, place)) for place in range(3)]
         return context.make_tuple(builder, signature.return_type, items)
 
@@ -88,9 +88,9 @@ def prefetch(typing: Any, rows: Any, index: Any) -> Any:
     return signature, generate
 
 
-def _require(rows: Any, dtype: Any) -> None:
-    if not (isinstance(rows, types.Array) and rows.layout == "C" and rows.ndim == 2 and rows.dtype == dtype):
-        raise ShapeError(f"rows are {rows}, expected a C-contiguous [R, K] of {dtype}")
+def _require(rows: Any, dtype: Any, ndim: int) -> None:
+    if not (isinstance(rows, types.Array) and rows.layout == "C" and rows.ndim == ndim and rows.dtype == dtype):
+        raise ShapeError(f"rows are {rows}, expected a C-contiguous array of {dtype} with {ndim} axes")
 
 
 def _row(context: Any, builder: Any, kind: Any, array: Any, index: Any, item: Any) -> Any:
@@ -103,7 +103,7 @@ def _row(context: Any, builder: Any, kind: Any, array: Any, index: Any, item: An
 
 def _pack(builder: Any, items: list[Any]) -> Any:
     """Return scalars as a vector."""
-    vector = ir.Constant(ir.VectorType(FLOAT, len(items)), ir.Undefined)
+    vector = ir.Constant(ir.VectorType(items[0].type, len(items)), ir.Undefined)
     for place, item in enumerate(items):
         vector = builder.insert_element(vector, item, ir.Constant(INT32, place))
     return vector
