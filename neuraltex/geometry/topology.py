@@ -5,8 +5,7 @@ Half edge ``3 f + k`` runs from corner k of face f to the next corner; so it als
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from numba import njit
 
 
 def weld(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Int[np.ndarray, "F 3"]:
@@ -63,10 +62,37 @@ def face_adjacency(faces: Int[np.ndarray, "F 3"]) -> Int[np.ndarray, "E 2"]:
 
 
 def components(links: Int[np.ndarray, "E 2"], num_nodes: int) -> tuple[int, Int[np.ndarray, " N"]]:
-    """Connected components of an undirected graph: their number and the component of each node."""
-    graph = coo_matrix((np.ones(len(links), np.int8), (links[:, 0], links[:, 1])), shape=(num_nodes, num_nodes))
-    count, label = connected_components(graph, directed=False)
-    return int(count), label.astype(np.int64)
+    """Connected components of an undirected graph: their number and the component of each node.
+
+    They are numbered in the order of their first nodes.
+    """
+    label = np.arange(num_nodes, dtype=np.int64)
+    return int(_join(np.asarray(links, np.int64).reshape(-1, 2), label)), label
+
+
+@njit(nogil=True, cache=True)
+def _join(links, label):  # type: ignore[no-untyped-def]
+    """Replace the numbers of nodes by those of their components (union-find with path halving); return how many."""
+    for k in range(len(links)):
+        a, b = links[k, 0], links[k, 1]
+        while label[a] != a:
+            label[a] = label[label[a]]
+            a = label[a]
+        while label[b] != b:
+            label[b] = label[label[b]]
+            b = label[b]
+        label[max(a, b)] = min(a, b)  # the root of a tree is its first node
+    for node in range(len(label)):
+        label[node] = label[label[node]]  # earlier nodes name their root already
+    count = 0
+    for node in range(len(label)):
+        root = label[node]
+        if root == node:
+            label[node] = count
+            count += 1
+        else:
+            label[node] = label[root]
+    return count
 
 
 def components_within(links: Int[np.ndarray, "E 2"], label: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
@@ -94,6 +120,8 @@ def smooth(
         shrink: Step towards the mean of the neighbors.
         inflate: Negative step that follows.
     """
+    from scipy.sparse import coo_matrix  # noqa: PLC0415  20 MB that a fit can do without
+
     edges = np.stack([faces, np.roll(faces, -1, axis=1)], 2).reshape(-1, 2)
     shape = (len(vertices), len(vertices))
     graph = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=shape).tocsr()

@@ -69,7 +69,7 @@ class SeamRows:
 
     def hold(self, right: Float[np.ndarray, "h w 8"]) -> None:
         """Remember the right-hand side without seams."""
-        self._base[:] = right.reshape(-1, 8)[self._used, 5:]
+        _remember(self._used, right.reshape(-1, 8), self._base)
 
     def refresh(self, right: Float[np.ndarray, "h w 8"], x: Float[np.ndarray, "h w C"]) -> None:
         """Bring the right-hand side up to date with the colors ``x``."""
@@ -117,6 +117,12 @@ def bilinear_cell(uv: Float[np.ndarray, "P 2"], size: tuple[int, int]) -> tuple[
     wx, wy = x - x0, y - y0
     texels = np.stack([y0 * width + x0, y0 * width + x1, y1 * width + x0, y1 * width + x1], 1)
     return texels, np.stack([(1 - wx) * (1 - wy), wx * (1 - wy), (1 - wx) * wy, wx * wy], 1)
+
+
+@njit(nogil=True, cache=True)
+def _remember(used, right, base):  # type: ignore[no-untyped-def]
+    for place in range(len(used)):
+        base[place] = right[used[place], 5:]
 
 
 @njit(nogil=True, cache=True)
