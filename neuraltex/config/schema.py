@@ -147,6 +147,8 @@ class LossConfig:
     """sqrt(difference^2 + epsilon^2): L1 with a smooth minimum."""
     gradient: float = 0.0
     """Absolute difference of the image gradients, where both pixels of a pair are valid."""
+    ssim: float = 0.0
+    """1 - structural similarity (SSIM, Gaussian window of 1.5 px)."""
     vgg_content: float = 0.0
     """Distance of VGG features."""
     vgg_style: float = 0.0
@@ -172,10 +174,11 @@ class LossConfig:
     style_image: Path | None = None
     """Image whose style to take; without it every photograph is its own."""
     perceptual_crop: int = 0
-    """Evaluate VGG and LPIPS on a crop of this size from the middle of each window [px]; 0 takes all of it."""
+    """Evaluate VGG and LPIPS on a crop of this size from the middle of each window, once that is reduced [px]; 0 takes
+    all of it."""
     perceptual_reduce: int = 1
-    """Average blocks of so many pixels squared before VGG and LPIPS see a crop: the scale large photographs are judged
-    at, for a fraction of the time."""
+    """Average blocks of so many pixels squared before VGG and LPIPS see a crop, for a fraction of the time; 0 brings
+    photographs down to the size at which LPIPS is scored."""
     perceptual_windows: int = 0
     """Windows per step that VGG and LPIPS are evaluated on, their weight raised accordingly; 0 takes all of them."""
 
@@ -196,6 +199,8 @@ class LoopConfig:
     """Decay of Adam's first moment."""
     beta2: float = 0.999
     """Decay of Adam's second moment."""
+    perceptual_steps: int = 0
+    """Last steps in which VGG and LPIPS take part, after the other terms have done their work; 0 is all of them."""
     warmup_steps: int = 0
     """Steps over which the learning rate rises linearly from 0."""
     decay: Literal["none", "linear", "cosine"] = "linear"
@@ -228,7 +233,7 @@ class LoopConfig:
     """Stop with an error when the loss exceeds this multiple of what it was in the first steps; 0 never does."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "crop", "warmup_steps", "decay_steps", "checkpoint_every"):
+        for name in ("steps", "batch", "crop", "perceptual_steps", "warmup_steps", "decay_steps", "checkpoint_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"loop.{name} is {getattr(self, name)}, it must not be negative")
         if not self.lr > 0:

@@ -47,7 +47,7 @@ class KeptOutPixels:
 
     def __init__(self, store: ViewStore, rest: ViewStore, config: LossConfig) -> None:
         self._device, self._samples = store.device, list[Tile]()
-        side = config.perceptual_crop or WINDOW * config.perceptual_reduce
+        side = (config.perceptual_crop or WINDOW) * config.perceptual_reduce
         sampler = WindowSampler(store.sizes, 0, side, 0)
         grid: dict[int, list[Window]] = {}
         for window in sampler.windows(0):

@@ -25,15 +25,6 @@ class Job:
     perceptual: float
 
 
-def jobs_of(windows: Sequence[Window], num_perceptual: int) -> list[Job]:
-    """Give the perceptual terms to the first windows of a step, with the weight of those that go without.
-
-    The order of windows is random, so every part of every photograph gets its turn.
-    """
-    count = min(num_perceptual, len(windows)) or len(windows)
-    return [Job(window, len(windows) / count if index < count else 0.0) for index, window in enumerate(windows)]
-
-
 class BatchGradients:
     """Fills the gradients of a texture.
 
@@ -46,13 +37,21 @@ class BatchGradients:
     def __init__(self, store: ViewStore, objective: Objective, num_perceptual: int) -> None:
         self._store, self._objective, self._num_perceptual = store, objective, num_perceptual
 
+    def jobs(self, windows: Sequence[Window], *, perceptual: bool = True) -> list[Job]:
+        """Give the perceptual terms, if any, to the first windows of a step, with the weight of those that go without.
+
+        The order of windows is random, so every part of every photograph gets its turn.
+        """
+        count = (min(self._num_perceptual, len(windows)) or len(windows)) if perceptual else 0
+        return [Job(window, len(windows) / count if index < count else 0.0) for index, window in enumerate(windows)]
+
     def __call__(
-        self, windows: Sequence[Window], render: Render, colors: ColorMatch, parameters: Sequence[Tensor], flag: bool
+        self, jobs: Sequence[Job], render: Render, colors: ColorMatch, parameters: Sequence[Tensor], flag: bool
     ) -> tuple[dict[str, float], bool]:
         """Back-propagate the data terms of a step.
 
         Args:
-            windows: Windows of the step, of all processes.
+            jobs: Windows of the step, of all processes.
             render: The texture as a window sees it.
             colors: How photographs see it.
             parameters: What receives gradients; they are set, not added to.
@@ -63,8 +62,8 @@ class BatchGradients:
         """
         names = self._objective.data_names
         sums = torch.zeros(len(names) + 2, dtype=torch.float64, device=self._store.device)
-        for jobs in _groups(list(own_share(jobs_of(windows, self._num_perceptual)))):
-            sums[:-1] += self._accumulate(jobs, render, colors)
+        for group in _groups(list(own_share(jobs))):
+            sums[:-1] += self._accumulate(group, render, colors)
         sums[-1] = float(flag)
         gradients = [_gradient_of(parameter) for parameter in parameters]
         sum_over_processes([*gradients, sums])

@@ -24,7 +24,7 @@ from neuraltex.fit.guards import LossGuard, StopRequest, deferred_interrupt
 from neuraltex.fit.initialize import initial_texture
 from neuraltex.fit.kept_out import KeptOut
 from neuraltex.fit.monitor import Monitor, held_out_scores
-from neuraltex.fit.objective import Objective, build_objective
+from neuraltex.fit.objective import Objective, build_objective, scaled_loss
 from neuraltex.fit.sampler import WindowSampler
 from neuraltex.fit.signature import run_signature
 from neuraltex.fit.state import State, build_optimizer, build_texture, learning_rate, restore_state
@@ -112,12 +112,14 @@ class GradientFit:
         kept_out = KeptOut(config.loop.check_share if config.loop.steps else 0, config.seed)
         use = kept_out.rest if kept_out.share else None
         self.store = ViewStore(scene.split("train"), config.pixels, config.loop.cache_gb, self.device, use)
+        self._loss = scaled_loss(config.loss, self.store.sizes)
+        self._first_perceptual = max(config.loop.steps - (config.loop.perceptual_steps or config.loop.steps), 0)
         self.sampler = WindowSampler(self.store.sizes, config.loop.batch, config.loop.crop, config.seed)
         self.guard = LossGuard(config.loop.max_loss_growth)
         self._signature = run_signature(config, size, [view.name for view in self.store.views])
         if config.loop.steps:
             self.objective = self._build_objective()
-            self._backward = BatchGradients(self.store, self.objective, config.loss.perceptual_windows)
+            self._backward = BatchGradients(self.store, self.objective, self._loss.perceptual_windows)
         self.best: BestState | None = None
         self._anchor: Anchor | None = None
         self._begin(scene, size)
@@ -152,7 +154,7 @@ class GradientFit:
         loop = self.config.loop
         pixels = replace(self.config.pixels, footprint_power=0, sharpness_power=0, outlier_regions=0)
         store = ViewStore(self.store.views, pixels, 0, self.device, kept_out.pixels)
-        self._kept_out = KeptOutPixels(store, self.store, self.config.loss)
+        self._kept_out = KeptOutPixels(store, self.store, self._loss)
         if self.best is None:
             self.best = BestState()
             self._look()
@@ -169,7 +171,7 @@ class GradientFit:
     def _build_objective(self) -> Objective:
         config = self.config
         return build_objective(
-            config.loss,
+            self._loss,
             self.device,
             amp=config.loop.amp,
             vgg_weights=config.vgg_weights,
@@ -203,8 +205,9 @@ class GradientFit:
         """Fill the gradients of all terms; returns the unweighted terms and their weighted sum."""
         state = self.state
         state.optimizer.zero_grad(set_to_none=True)
-        windows, parameters = self.sampler.windows(step), list(state.texture.parameters())
-        terms, stop.requested = self._backward(windows, self.render, state.colors, parameters, stop.requested)
+        jobs = self._backward.jobs(self.sampler.windows(step), perceptual=step >= self._first_perceptual)
+        parameters = list(state.texture.parameters())
+        terms, stop.requested = self._backward(jobs, self.render, state.colors, parameters, stop.requested)
         extra = self.objective.texture_terms(state.texture, self._anchor)
         if extra:
             self.objective.total(extra).backward()
@@ -222,7 +225,7 @@ class GradientFit:
         """Look, save and report where it is time to."""
         loop, done = self.config.loop, self.state.step
         last = done == loop.steps
-        if self.best is not None and (last or done % loop.check_every == 0):
+        if self.best is not None and (last or (done % loop.check_every == 0 and done > self._first_perceptual)):
             self._look()
             last = last or self.best.is_final
         self.state.seconds = self._seconds()

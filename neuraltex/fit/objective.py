@@ -1,5 +1,7 @@
 """The weighted sum of losses that a gradient fit lowers."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,12 +15,12 @@ from neuraltex.fit.data import Tile
 from neuraltex.io.images import read_rgb
 from neuraltex.io.weights import load_lpips_heads, load_vgg_weights
 from neuraltex.losses import photometric, regularizers
-from neuraltex.losses.lpips import Lpips
+from neuraltex.losses.lpips import LONG_SIDE, Lpips
 from neuraltex.losses.perceptual import VggFeatures, content_loss, reduce_image, show_outside, style_loss
 from neuraltex.losses.regularizers import Anchor
 from neuraltex.texture.base import Texture
 
-DATA_TERMS = ("l1", "l2", "charbonnier", "gradient", "vgg_content", "vgg_style", "lpips")
+DATA_TERMS = ("l1", "l2", "charbonnier", "gradient", "ssim", "vgg_content", "vgg_style", "lpips")
 """Terms that compare a render with a photograph; the others concern the texture alone."""
 
 
@@ -72,6 +74,8 @@ class Objective:
                 terms[name] = getattr(photometric, name)(render, target, weight)
         if self.config.gradient:
             terms["gradient"] = photometric.gradient_difference(render, target, weight)
+        if self.config.ssim:
+            terms["ssim"] = photometric.ssim(render, target, weight)
         if perceptual and (self.config.vgg_content or self.config.vgg_style or self.config.lpips):
             terms |= {name: perceptual * value for name, value in self._perceptual_terms(render, tile, shown).items()}
         return terms
@@ -93,11 +97,11 @@ class Objective:
         return torch.stack([getattr(self.config, name) * value for name, value in terms.items()]).sum()
 
     def _perceptual_terms(self, render: Tensor, tile: Tile, shown: Tensor | None) -> dict[str, Tensor]:
-        area, terms = _middle(tile.image.shape, self.config.perceptual_crop), {}
+        factor, terms = self.config.perceptual_reduce, {}
+        area = _middle(tile.image.shape, self.config.perceptual_crop * factor)
         target, valid = tile.image[area][None], tile.mask[area][None]
         seen = valid if shown is None else shown[area][None]
         pred = show_outside(render[area][None], target, seen)
-        factor = self.config.perceptual_reduce
         pred, target = reduce_image(pred, factor), reduce_image(target, factor)
         mask, seen = (reduce_image(x[..., None].to(pred.dtype), factor)[..., 0] for x in (valid, seen))
         with torch.autocast(render.device.type, torch.bfloat16, enabled=self._amp):
@@ -126,6 +130,13 @@ class Objective:
     @torch.no_grad()
     def _style_features(self, style: Tensor | None) -> dict[str, Tensor] | None:
         return None if style is None or self._vgg is None else dict(self._vgg.walk(style[None]))
+
+
+def scaled_loss(config: LossConfig, sizes: Sequence[tuple[int, int]]) -> LossConfig:
+    """Choose the scale at which VGG and LPIPS see photographs of some (H, W) [px], where that is left open."""
+    if config.perceptual_reduce:
+        return config
+    return replace(config, perceptual_reduce=max(1, -(-max((max(size) for size in sizes), default=1) // LONG_SIDE)))
 
 
 def build_objective(

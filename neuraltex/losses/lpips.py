@@ -13,6 +13,8 @@ from torch.nn import functional
 from neuraltex.core.errors import DataError
 from neuraltex.losses.perceptual import VggFeatures, show_outside
 
+LONG_SIDE = 1416
+"""Images longer than this are reduced by an integer factor before they are compared [px]."""
 _LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 
 

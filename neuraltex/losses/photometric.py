@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from neuraltex.core.conventions import chw_from_hwc, hwc_from_chw
+
 Mask = Bool[Tensor, "*B"] | Float[Tensor, "*B"]
 
 
@@ -65,3 +67,16 @@ def gradient_difference(
     horizontal = (difference[..., :, 1:, :] - difference[..., :, :-1, :]).abs()
     vertical = (difference[..., 1:, :, :] - difference[..., :-1, :, :]).abs()
     return masked_mean(horizontal, across) + masked_mean(vertical, down)
+
+
+def ssim(pred: Float[Tensor, "H W C"], target: Float[Tensor, "H W C"], mask: Mask | None = None) -> Float[Tensor, ""]:
+    """Return 1 - structural similarity; pixels outside the mask take part as if both images showed the same there.
+
+    Z. Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 2004, with a
+    Gaussian window of 1.5 px cut off at 11 x 11. Images smaller than that reach are beyond it.
+    """
+    from kornia.metrics import ssim as ssim_map  # slow to import
+
+    inside = target + masked_difference(pred, target, mask)
+    similarity = ssim_map(chw_from_hwc(inside[None]), chw_from_hwc(target[None]), 11)
+    return masked_mean(1 - hwc_from_chw(similarity)[0], mask)

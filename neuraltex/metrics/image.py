@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from neuraltex.core.errors import DataError
-from neuraltex.losses.lpips import Lpips
+from neuraltex.losses.lpips import LONG_SIDE, Lpips
 
 Image = Float[np.ndarray, "H W 3"]
 Mask = Bool[np.ndarray, "H W"]
@@ -24,7 +24,6 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
 _MARGIN = 16  # kept around the mask when cropping [px]; more than the window of SSIM reaches
 _COVERED = 0.99  # share of a pixel's samples that must be textured for it to enter the color fit
 _MIN_FIT_PIXELS = 100
-_LPIPS_LONG_SIDE = 1416  # larger images are reduced by an integer factor before LPIPS [px]
 
 
 def psnr(image: Image | Tensor, reference: Image | Tensor, mask: Mask | None = None) -> float:
@@ -108,7 +107,7 @@ def score_view(
         for metric in (psnr, ssim, sharpness):
             scores[metric.__name__ + suffix] = metric(image, reference, inside)
     if lpips is not None:
-        factor = max(1, -(-max(mask.shape) // _LPIPS_LONG_SIDE))
+        factor = max(1, -(-max(mask.shape) // LONG_SIDE))
         scores["lpips"], scores["lpips_fit"] = _perceptual_distances(lpips, [raw, fitted], reference, inside, factor)
     return scores
 

@@ -5,16 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from neuraltex.config.schema import LossConfig
 from neuraltex.core.errors import ConfigError, DataError
 from neuraltex.fit.data import Tile
-from neuraltex.fit.gradients import jobs_of
-from neuraltex.fit.objective import Objective, build_objective
+from neuraltex.fit.gradients import BatchGradients
+from neuraltex.fit.objective import Objective, build_objective, scaled_loss
 from neuraltex.fit.sampler import Window
 from neuraltex.io.images import write_rgb
+from neuraltex.losses import photometric
 from neuraltex.losses.perceptual import VggFeatures
 from neuraltex.losses.regularizers import Anchor
+from neuraltex.metrics import image as metrics
 from neuraltex.texture.plain import PlainTexture
 
 SIDE = 48
@@ -158,9 +161,33 @@ def test_bfloat16_points_the_same_way(offline: None) -> None:
 def test_jobs_of_a_step_keep_the_weight_of_the_perceptual_terms() -> None:
     windows = [Window(0, 0, left, 8, 8) for left in range(6)]
     for count, expected in ((0, [1.0] * 6), (2, [3.0, 3.0, 0, 0, 0, 0]), (9, [1.0] * 6)):
-        jobs = jobs_of(windows, count)
+        jobs = BatchGradients(None, None, count).jobs(windows)  # type: ignore[arg-type]
         assert [job.perceptual for job in jobs] == expected
         assert [job.window for job in jobs] == windows
+    before = BatchGradients(None, None, 2).jobs(windows, perceptual=False)  # type: ignore[arg-type]
+    assert [job.perceptual for job in before] == [0.0] * 6
+
+
+def test_large_photographs_are_reduced_as_for_scores() -> None:
+    config = LossConfig(lpips=1.0, perceptual_reduce=0)
+    assert scaled_loss(config, [(480, 640)]).perceptual_reduce == 1
+    assert scaled_loss(config, [(480, 640), (2128, 2832)]).perceptual_reduce == 2
+    assert scaled_loss(LossConfig(lpips=1.0, perceptual_reduce=3), [(480, 640)]).perceptual_reduce == 3
+
+
+def test_ssim_equals_the_metric_and_ignores_what_is_masked() -> None:
+    rng = np.random.default_rng(0)
+    x, y = (gaussian_filter(rng.random((40, 50, 3)), (2, 2, 0)).astype(np.float32) for _ in range(2))
+    mask = np.zeros((40, 50), bool)
+    mask[8:30, 10:40] = True
+    pred = torch.from_numpy(x).requires_grad_()
+    loss = photometric.ssim(pred, torch.from_numpy(y), torch.from_numpy(mask))
+    expected = 1 - metrics.ssim(np.where(mask[..., None], x, y), y, mask)
+    assert float(loss.detach()) == pytest.approx(expected, abs=2e-5)
+    loss.backward()
+    assert pred.grad is not None
+    assert not pred.grad[~torch.from_numpy(mask)].any()
+    assert pred.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("level", [0, 1])
