@@ -53,9 +53,9 @@ class Mesh:
         """Corner positions of every face [world]."""
         return self.vertices[self.faces]
 
-    @cached_property
+    @property
     def corner_uvs(self) -> Float[np.ndarray, "F 3 2"]:
-        """Corner uvs of every face.
+        """Corner uvs of every face; not kept, because whoever needs them needs them once.
 
         Raises:
             DataError: if the mesh has no uvs.

@@ -80,13 +80,13 @@ def run(config: Config) -> Result:
 
 def _calibrated(config: Config, scene: Any) -> Any:
     """Refine the cameras if asked to; every process, and a resumed run, reads what the first one wrote."""
-    from neuraltex.fit.calibrate.scene import calibrate_scene, wants_refinement
+    calibrate, folder = config.calibrate, config.output_dir / CALIBRATED
+    if not (calibrate.cameras or calibrate.intrinsics or calibrate.rig or calibrate.flow):
+        return scene
+    from neuraltex.fit.calibrate.scene import calibrate_scene
     from neuraltex.fit.distributed import wait_for_all
     from neuraltex.io.prepared import read_prepared
 
-    folder = config.output_dir / CALIBRATED
-    if not wants_refinement(config):
-        return scene
     if is_main() and not (config.resume and (folder / "scene.json").is_file()):
         calibrate_scene(scene, config, folder)
     wait_for_all()

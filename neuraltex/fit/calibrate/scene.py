@@ -22,12 +22,6 @@ from neuraltex.render.parallel import map_threads
 from neuraltex.render.uv_maps import render_maps
 
 
-def wants_refinement(config: FitConfig) -> bool:
-    """Whether anything about the cameras is to be refined."""
-    calibrate = config.calibrate
-    return calibrate.cameras or calibrate.intrinsics or calibrate.rig or calibrate.flow > 0
-
-
 def calibrate_scene(scene: PreparedScene, config: FitConfig, folder: Path) -> PreparedScene:
     """Refine the cameras of the training views and write the scene with them.
 

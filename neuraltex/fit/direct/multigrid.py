@@ -76,8 +76,6 @@ class Multigrid:
         self.levels = [Level(chain[0], chain[0], cells, x, NONE, seams)]
         while max(self.levels[-1].cells.shape) > COARSEST:
             self._coarsen(chain)
-        for level in self.levels[1:]:
-            level.seams.forget_texels()
         self._gather_colors()
         self._pull()
         self.norm = float(np.sqrt(sum(np.square(block, dtype=np.float64).sum() for block in self._colors())))

@@ -1,7 +1,5 @@
 """Seam equations: both sides of a cut edge show the same color."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
@@ -11,7 +9,6 @@ from neuraltex.geometry.mesh import Mesh
 from neuraltex.geometry.seams import sample_cut_edges
 
 
-@dataclass(eq=False)
 class SeamRows:
     """Rows of a sparse matrix J on one level: the color on one side of an edge minus that on the other.
 
@@ -26,46 +23,48 @@ class SeamRows:
         width: Wt.
     """
 
-    texels: Int[np.ndarray, "R 8"]
-    weights: Float[np.ndarray, "R 8"]
-    strength: Float[np.ndarray, " R"]
-    width: int
-    _used: np.ndarray = field(init=False, repr=False)
-    _local: np.ndarray = field(init=False, repr=False)
-    _row_sums: np.ndarray = field(init=False, repr=False)
-    _base: np.ndarray = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        used, local = np.unique(self.texels, return_inverse=True)
+    def __init__(
+        self,
+        texels: Int[np.ndarray, "R 8"],
+        weights: Float[np.ndarray, "R 8"],
+        strength: Float[np.ndarray, " R"],
+        width: int,
+    ) -> None:
+        self.weights, self.strength, self.width = weights, strength, width
+        used, local = np.unique(texels, return_inverse=True)
         self._used = used.astype(np.int32)
         self._local = local.reshape(-1, 8).astype(np.int32)
-        magnitude = np.abs(self.weights)
-        sums = (self.strength * magnitude.sum(1))[:, None] * magnitude
-        self._row_sums = np.bincount(self._local.ravel(), sums.ravel(), len(self._used)).astype(np.float32)
-        self._base = np.zeros((len(self._used), 3), np.float32)
+        magnitude = np.abs(weights)
+        sums = (strength * magnitude.sum(1))[:, None] * magnitude
+        self._row_sums = np.bincount(self._local.ravel(), sums.ravel(), len(used)).astype(np.float32)
+        self._base = np.zeros((len(used), 3), np.float32)
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    @property
+    def texels(self) -> Int[np.ndarray, "R 8"]:
+        """The eight texels of each row."""
+        return self._used[self._local]
 
     @property
     def used(self) -> Int[np.ndarray, " S"]:
         """Texels that occur, as indices into [Ht * Wt]."""
         return self._used
 
-    def forget_texels(self) -> None:
-        """Free what only :meth:`coarser` needs."""
-        self.texels = self.texels[:0].copy()
-
     def times(self, factor: float) -> "SeamRows":
         """Return the rows with other strengths; none for a factor of 0."""
-        count = len(self.texels) if factor > 0 else 0
+        count = len(self) if factor > 0 else 0
         strength = self.strength[:count] * np.float32(factor)
         return SeamRows(self.texels[:count], self.weights[:count], strength, self.width)
 
     def stiffen(self, matrix: Float[np.ndarray, "h w K"]) -> None:
         """Add the row sums to the diagonal."""
-        matrix.reshape(-1, matrix.shape[2])[self._used, 0] += self._row_sums
+        _add_diagonal(self._used, self._row_sums, np.float32(1), matrix.reshape(-1, matrix.shape[2]))
 
     def loosen(self, matrix: Float[np.ndarray, "h w K"]) -> None:
         """Undo :meth:`stiffen`."""
-        matrix.reshape(-1, matrix.shape[2])[self._used, 0] -= self._row_sums
+        _add_diagonal(self._used, self._row_sums, np.float32(-1), matrix.reshape(-1, matrix.shape[2]))
 
     def hold(self, right: Float[np.ndarray, "h w 8"]) -> None:
         """Remember the right-hand side without seams."""
@@ -82,7 +81,7 @@ class SeamRows:
         y, x = np.divmod(self.texels, shape[1])
         width = (shape[1] + 1) // 2
         texels = y // 2 * width + x // 2
-        if not len(texels):
+        if not len(self):
             return SeamRows(texels, self.weights, self.strength, width)
         mixed = np.random.default_rng(0).integers(1, 1 << 62, 8, dtype=np.int64)  # distinct rows get distinct sums
         _, first, group = np.unique(texels @ mixed, return_index=True, return_inverse=True)
@@ -117,6 +116,12 @@ def bilinear_cell(uv: Float[np.ndarray, "P 2"], size: tuple[int, int]) -> tuple[
     wx, wy = x - x0, y - y0
     texels = np.stack([y0 * width + x0, y0 * width + x1, y1 * width + x0, y1 * width + x1], 1)
     return texels, np.stack([(1 - wx) * (1 - wy), wx * (1 - wy), (1 - wx) * wy, wx * wy], 1)
+
+
+@njit(nogil=True, cache=True)
+def _add_diagonal(used, row_sums, factor, matrix):  # type: ignore[no-untyped-def]
+    for place in range(len(used)):
+        matrix[used[place], 0] += factor * row_sums[place]
 
 
 @njit(nogil=True, cache=True)

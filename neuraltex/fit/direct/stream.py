@@ -110,6 +110,7 @@ class DirectFit:
         early = replace(self.config, max_iterations=min(self.config.max_iterations, EARLY_ITERATIONS))
         is_first, solution = self._chain is None, self._solve(early)
         self.equations.clear()
+        trim_memory()  # of the solver
         self._chain = self._chain_of(solution.texture, solution.cells)
         if is_first and self.config.base_level:
             self._base = self._chain.level(self.config.base_level)
@@ -163,7 +164,7 @@ class DirectFit:
         config, share = self.config, own_share(views)
         robust = None if self._chain is None else Robust(self._chain, config.penalty, config.scale)
         alike = config.base_level > 0 and robust is None
-        trim_memory()  # of what colors were calibrated on, or of the solver
+        trim_memory()  # of what colors were calibrated on
         sums = self.equations if store.device.type == "cpu" else DeviceSums(self.equations, store.device)
         with timed("accumulate", self._seconds):
             for index, data in progress(store.stream(share), total=len(share), label=label, unit="photo"):
