@@ -210,7 +210,7 @@ class LoopConfig:
     amp: bool = True
     """Evaluate perceptual terms in bfloat16 where the processor is made for it: CUDA, CPUs with AVX512-BF16 or AMX."""
     cache_gb: float = 6.0
-    """Memory for photographs and uv maps; what does not fit is read again from disk [GB]."""
+    """Memory for photographs and uv maps, which a direct fit borrows from; what does not fit is read again [GB]."""
     log_every: int = 10
     """Steps between two lines of the history."""
     image_every: int = 0

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -61,6 +61,7 @@ def run(config: Config) -> Result:
     scene = read_prepared(config.data)
     _require_views(scene, config.data)
     with process_group(device):
+        config = _without_missing_lpips(config)
         if config.resume and (config.output_dir / "manifest.json").is_file():
             read_manifest(config.output_dir)
         if is_main():
@@ -76,6 +77,29 @@ def run(config: Config) -> Result:
         finally:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _without_missing_lpips(config: Config) -> Config:
+    """Leave LPIPS out where its weights cannot be had and were not named: a fit goes on without it, as scores do."""
+    from neuraltex.core.errors import DataError, OutputError
+    from neuraltex.fit.distributed import wait_for_all
+    from neuraltex.io.weights import fetch_weights
+
+    loss = config.loss
+    others = loss.l1 or loss.l2 or loss.charbonnier or loss.gradient or loss.ssim
+    if not (loss.lpips and others and config.loop.steps) or config.vgg_weights or config.lpips_weights:
+        return config
+    if not is_main():
+        wait_for_all()
+    try:
+        fetch_weights()
+    except (DataError, OutputError) as error:
+        logger.warning("LPIPS is left out of the fit. %s", error)
+        return replace(config, loss=replace(loss, lpips=0.0))
+    finally:
+        if is_main():
+            wait_for_all()
+    return config
 
 
 def _calibrated(config: Config, scene: Any) -> Any:

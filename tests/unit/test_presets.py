@@ -1,16 +1,17 @@
 """The presets that ship."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from neuraltex.config.load import dump_yaml, merge, preset_names, read_yaml
 from neuraltex.config.schema import FitConfig
-from neuraltex.core.errors import ConfigError
+from neuraltex.core.errors import ConfigError, DataError
 from neuraltex.stages.optimize import default_config
 
 
-@pytest.mark.parametrize("name", ["neural_texgen", "fast", "quality", "style"])
+@pytest.mark.parametrize("name", ["neural_texgen", "fast", "quality", "robust", "style"])
 def test_every_preset_loads(name: str) -> None:
     assert name in preset_names()
     config = default_config(name)
@@ -50,3 +51,19 @@ def test_settings_survive_yaml(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(dump_yaml(config), encoding="utf-8")
     assert merge(FitConfig(), read_yaml(path), "test") == config
+
+
+def test_quality_goes_on_without_lpips_unless_its_weights_were_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from neuraltex.io import weights
+    from neuraltex.stages import optimize
+
+    def offline() -> list[Path]:
+        raise DataError("the vgg16 weights cannot be downloaded", hint="Run: neuraltex doctor --fetch-weights")
+
+    monkeypatch.setattr(weights, "fetch_weights", offline)
+    config = default_config("quality")
+    assert config.loss.lpips > 0
+    left = optimize._without_missing_lpips(config)
+    assert left.loss == replace(config.loss, lpips=0.0)
+    named = replace(config, lpips_weights=Path("mine.safetensors"))
+    assert optimize._without_missing_lpips(named) is named
