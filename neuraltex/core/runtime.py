@@ -20,7 +20,7 @@ T = TypeVar("T")
 logger = logging.getLogger("neuraltex")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-SMALLEST_MAPPED, LARGEST_KEPT = 1 << 16, 1 << 25  # [byte]; glibc starts at 128 KiB and ends at the second
+SMALLEST_MAPPED, LARGEST_KEPT = 1 << 24, 1 << 25  # [byte]; glibc starts at 128 KiB and ends at the second
 
 
 def configure_logging(verbosity: int = 0) -> None:
@@ -56,9 +56,9 @@ def peak_memory_gb() -> float:
 def trim_memory() -> None:
     """Give freed memory back to the system, where the C library keeps it and can be asked to (glibc).
 
-    Cycles of references are freed first: compiling a kernel, in the first run ever, leaves some around its arrays.
+    Young cycles of references are freed first: compiling a kernel, in the first run ever, leaves some with arrays.
     """
-    gc.collect()
+    gc.collect(1)
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)

@@ -27,7 +27,7 @@ from neuraltex.fit.monitor import Monitor, held_out_scores
 from neuraltex.fit.objective import Objective, build_objective, scaled_loss
 from neuraltex.fit.sampler import WindowSampler
 from neuraltex.fit.signature import run_signature
-from neuraltex.fit.state import State, build_optimizer, build_texture, learning_rate, restore_state
+from neuraltex.fit.state import State, build_texture, learning_rate, restore_state
 from neuraltex.io.prepared import PreparedScene
 from neuraltex.losses.regularizers import Anchor
 
@@ -137,13 +137,13 @@ class GradientFit:
             image, seen, colors, self._start_stats = initial_texture(self.store, size, scene, config, self.folder)
             texture = build_texture(config.texture, size).to(self.device)  # not before, when memory is scarce
             texture.initialize_(image)
-            self.state = State(texture, build_optimizer(texture, config.loop), colors, seen)
+            self.state = State(texture, config.loop, colors, seen)
             if config.loss.anchor:
                 self._anchor = Anchor.at(image, seen > MIN_SEEN, config.loss.anchor_level)
             return
         texture = build_texture(config.texture, size).to(self.device)
         ckpt.check_signature(resumed.signature, self._signature, Path(self.folder or ".") / "ckpts")
-        self.state = restore_state(texture, build_optimizer(texture, config.loop), resumed, self.device)
+        self.state = restore_state(texture, config.loop, resumed, self.device)
         if resumed.anchor is not None:
             self._anchor = Anchor(**{name: value.to(self.device) for name, value in resumed.anchor.items()})
         if resumed.best is not None:

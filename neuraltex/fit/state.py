@@ -1,11 +1,12 @@
 """What a gradient fit changes from step to step, and how it is made."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from neuraltex.config.schema import LoopConfig, TextureConfig
 from neuraltex.fit import checkpoint as ckpt
@@ -17,11 +18,20 @@ class State:
     """What changes while fitting."""
 
     texture: Any  # one of the modules of neuraltex.texture
-    optimizer: torch.optim.Optimizer
+    loop: LoopConfig
     colors: ColorMatch
     seen: Float[Tensor, "Ht Wt"]
     step: int = 0
     seconds: float = 0.0
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Adam in its fused form: a texture has millions of parameters, and one pass over them is enough.
+
+        Made when first needed, since loading it takes a second that a fit without steps need not spend.
+        """
+        betas = (self.loop.beta1, self.loop.beta2)
+        return torch.optim.Adam(self.texture.parameters(), lr=self.loop.lr, betas=betas, fused=True)
 
 
 def build_texture(config: TextureConfig, size: int) -> Any:
@@ -41,19 +51,13 @@ def build_texture(config: TextureConfig, size: int) -> Any:
             return NeuralTexture(size, config.features)
 
 
-def build_optimizer(texture: nn.Module, loop: LoopConfig) -> torch.optim.Optimizer:
-    """Adam in its fused form: a texture has millions of parameters, and one pass over them is enough."""
-    return torch.optim.Adam(texture.parameters(), lr=loop.lr, betas=(loop.beta1, loop.beta2), fused=True)
-
-
-def restore_state(
-    texture: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: ckpt.Checkpoint, device: torch.device
-) -> State:
-    """Put a checkpoint into fresh objects."""
+def restore_state(texture: Any, loop: LoopConfig, checkpoint: ckpt.Checkpoint, device: torch.device) -> State:
+    """Put a checkpoint into a fresh texture."""
     texture.load_state_dict(checkpoint.model)
-    optimizer.load_state_dict(checkpoint.optimizer)
     colors = ColorMatch(**{name: value.to(device) for name, value in checkpoint.colors.items()})
-    return State(texture, optimizer, colors, checkpoint.seen.to(device), checkpoint.step, checkpoint.seconds)
+    state = State(texture, loop, colors, checkpoint.seen.to(device), checkpoint.step, checkpoint.seconds)
+    state.optimizer.load_state_dict(checkpoint.optimizer)
+    return state
 
 
 def learning_rate(step: int, loop: LoopConfig) -> float:

@@ -11,7 +11,7 @@ from neuraltex.fit.loop import GradientFit
 from neuraltex.losses import photometric
 from neuraltex.texture.sample import build_mip_pyramid, sample_bilinear, sample_mip, splat_bilinear
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8
 from neuraltex.core.runtime import cpu_threads
 from neuraltex.fit.direct import operators
 from neuraltex.fit.direct.cells import coarsen_cells
-from neuraltex.fit.direct.seams import SeamRows
+from neuraltex.fit.direct.seam_matrix import SeamMatrix
 
 ROWS_PER_BLOCK = 64
 COARSEST = 8
@@ -26,6 +26,8 @@ COARSEST = 8
 COARSEST_SWEEPS = 20
 SWEEPS = 2
 """Relaxations after each correction, alternately forward and backward."""
+DAMPING = 1e-1
+"""Part of the smoothness that damps relaxation, per texel of the border of a square of the level."""
 NONE: np.ndarray = np.zeros((0, 0, 8), np.float32)
 
 
@@ -50,7 +52,7 @@ class Level:
     cells: UInt8[np.ndarray, "h w"]
     x: Float[np.ndarray, "h w C"]
     own: Float[np.ndarray, "h w 8"]
-    seams: SeamRows
+    seams: SeamMatrix
 
 
 class Multigrid:
@@ -68,11 +70,12 @@ class Multigrid:
         self,
         chain: list[Float[np.ndarray, "h w 8"]],
         cells: UInt8[np.ndarray, "Ht Wt"],
-        seams: SeamRows,
+        seams: SeamMatrix,
         smoothness: float,
         x: Float[np.ndarray, "Ht Wt 3"],
     ) -> None:
         operators.add_smoothness(chain[0], cells, np.float32(smoothness))
+        self._damping = DAMPING * smoothness
         self.levels = [Level(chain[0], chain[0], cells, x, NONE, seams)]
         while max(self.levels[-1].cells.shape) > COARSEST:
             self._coarsen(chain)
@@ -126,13 +129,15 @@ class Multigrid:
         self._relax(len(self.levels) - 1, COARSEST_SWEEPS)
 
     def _relax(self, index: int, sweeps: int) -> None:
-        level = self.levels[index]
+        level, damping = self.levels[index], np.float32(self._damping * 2**index)
         for sweep in range(sweeps):
             coarse, pull = self._refresh(index)
             backward = sweep % 2 == 1
 
             def work(begin: int, end: int, pull=pull, coarse=coarse, backward=backward) -> None:  # type: ignore[no-untyped-def]
-                operators.relax(level.matrix, level.right, level.cells, level.x, coarse, pull, begin, end, backward)
+                operators.relax(
+                    level.matrix, level.right, level.cells, level.x, coarse, pull, damping, begin, end, backward
+                )
 
             height = level.cells.shape[0]
             _blocks(work, height, start=0, stride=2)
@@ -197,7 +202,7 @@ class Multigrid:
             matrix += own[..., :5]
         x = np.zeros((*cells.shape, 4), np.float32)
         self.levels.append(
-            Level(matrix, own if shared else matrix, cells, x, own, fine.seams.coarser(fine.cells.shape))
+            Level(matrix, own if shared else matrix, cells, x, own, fine.seams.coarser())
         )
 
     def _gather_colors(self) -> None:

@@ -35,8 +35,11 @@ def _couple(matrix, x, i, j):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def relax(matrix, right, cells, x, coarse, pull, begin, end, backward):  # type: ignore[no-untyped-def]
+def relax(matrix, right, cells, x, coarse, pull, damping, begin, end, backward):  # type: ignore[no-untyped-def]
     """Gauss-Seidel over rows ``begin`` to ``end``.
+
+    ``damping`` is added to the diagonal: it changes how far a step goes and not where the steps lead. Where no
+    photograph says anything a diagonal is the rounding of sums that cancel, and so is the residual.
 
     ``coarse`` [h / 2, w / 2, 8] holds in 5 to 7 what the equations of coarser levels add to the right-hand side, and
     ``pull`` [h / 2, w / 2, 4] in 3 their share of the diagonal; without rows there are none.
@@ -59,6 +62,7 @@ def relax(matrix, right, cells, x, coarse, pull, begin, end, backward):  # type:
                 r += coarse[p, q, 5]
                 g += coarse[p, q, 6]
                 b += coarse[p, q, 7]
+            d = max(d, np.float32(0)) + damping
             if d > 0:
                 x[i, j, 0] += r / d
                 x[i, j, 1] += g / d

@@ -12,6 +12,7 @@ from neuraltex.core.runtime import trim_memory
 from neuraltex.fit.direct.cells import clear_outside, link_cells
 from neuraltex.fit.direct.equations import NormalEquations
 from neuraltex.fit.direct.multigrid import Multigrid
+from neuraltex.fit.direct.seam_matrix import SeamMatrix
 from neuraltex.fit.direct.seams import SeamRows
 
 RING = 2
@@ -59,7 +60,8 @@ def solve(
         raise ShapeError(f"unknowns have shape {cells.shape} but the texture {equations.size}")
     x = np.zeros((*cells.shape, 3), np.float32) if start is None else start
     clear_outside(cells, x)
-    multigrid = Multigrid(equations.images, cells, seams, config.smoothness, x)
+    agreement = SeamMatrix.of(seams)
+    multigrid = Multigrid(equations.images, cells, agreement, config.smoothness, x)
     trim_memory()  # of what coarse seams were made from
     if start is None:
         multigrid.start()
@@ -71,7 +73,7 @@ def solve(
         iterations += 1
     else:
         residual = multigrid.residual()
-    seams.loosen(equations.images[0])
+    agreement.loosen(equations.images[0])
     return Solution(x, cells, iterations, residual)
 
 
