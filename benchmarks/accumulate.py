@@ -5,6 +5,7 @@ With ``--only-pass`` also under torchrun: then one real pass over all photograph
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import tyro
 from floor import Clock, measure_floor
 
 from neuraltex.config.schema import DirectConfig, PixelConfig
-from neuraltex.core.runtime import is_main
+from neuraltex.core.runtime import is_main, rank
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewData, ViewStore
 from neuraltex.fit.direct.chain import ColorChain
@@ -35,11 +36,15 @@ class Arguments:
     """Photographs used at most, except for the pass."""
     only_pass: bool = False
     """Time a pass over all photographs only."""
+    one_core: bool = False
+    """Keep each process to a core of its own: even with one thread to compute, another one reads photographs."""
 
 
 def main() -> None:
     """Measure and print JSON."""
     arguments = tyro.cli(Arguments)
+    if arguments.one_core:
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[rank()]})
     scene = read_prepared(arguments.data)
     with process_group(torch.device("cpu")):
         found = {"threads": torch.get_num_threads(), "pass": time_pass(scene)}
@@ -54,17 +59,22 @@ def main() -> None:
 def time_pass(scene: PreparedScene) -> dict[str, Any]:
     """Time a pass over all training photographs, reading included, and the exact solution.
 
-    It is the second pass, in which pixels are weighted by how well they fit; the first compiles.
+    It is the second pass, in which pixels are weighted by how well they fit, the best of five; the first compiles.
     """
     views = scene.split("train")
     store = ViewStore(views, PixelConfig(), budget_gb=0.0)
     fit, matches = DirectFit(scene.mesh, scene.texture_size, DirectConfig()), ColorMatch.identity(len(views))
     fit.accumulate(store, matches, range(len(views)), "first pass")
     fit.compare()
-    clock = Clock()
-    wait_for_all()
-    with clock.step("accumulate"):
-        fit.accumulate(store, matches, range(len(views)), "second pass")
+    passes = []
+    for _ in range(5):
+        clock = Clock()
+        fit.equations.clear()
+        wait_for_all()
+        with clock.step("accumulate"):
+            fit.accumulate(store, matches, range(len(views)), "second pass")
+        passes.append(clock)
+    clock = min(passes, key=lambda found: found.wall["accumulate"])
     with clock.step("solve"):
         solution = fit.finish()
     seconds = {f"{name}_seconds": round(value, 3) for name, value in clock.wall.items()}

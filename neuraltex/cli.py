@@ -11,6 +11,7 @@ from typing import Any
 
 from neuraltex import __version__
 from neuraltex.core.errors import NeuralTexError, UsageError
+from neuraltex.core.runtime import collect_rarely
 
 VERBS = {
     "demo": "write the embedded demo scene, in any input format",
@@ -25,6 +26,7 @@ VERBS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one verb and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    collect_rarely()
     _exit_with(lambda: _dispatch(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -1,7 +1,7 @@
 """Photographs and uv maps in memory: compact, within a byte budget, cut into windows on demand."""
 
 import contextlib
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -155,25 +155,24 @@ class ViewStore:
         while self._used > self._budget and len(self._cache) > least:
             self._used -= self._cache.popitem(last=False)[1].nbytes
 
-    def stream(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, ViewData]]:
-        """Yield views one after the other with their index; a thread reads the next one meanwhile.
+    def stream(self, indices: Sequence[int] | None = None, readers: int = 1) -> Iterator[tuple[int, ViewData]]:
+        """Yield views one after the other with their index; threads read the next ones meanwhile.
 
-        Whatever the budget, at most two views are in memory that the cache does not hold. Views enter the cache while
-        there is room and none leaves it: in repeated passes the least recently used view is the one needed next, so
-        evicting it would read everything again in every pass.
+        Whatever the budget, at most ``readers + 1`` views are in memory that the cache does not hold. Views enter the
+        cache while there is room and none leaves it: in repeated passes the least recently used view is the one needed
+        next, so evicting it would read everything again in every pass.
 
         Args:
             indices: Which views in which order; ``None`` takes all.
+            readers: Threads that read; more than one where looking at a view is quicker than reading it.
         """
         order = list(range(len(self)) if indices is None else indices)
         self._measure()
-        with ThreadPoolExecutor(1, "read-views") as reader:
-            pending = reader.submit(self._peek, order[0]) if order else None
+        with ThreadPoolExecutor(readers, "read-views") as reader:
+            pending = deque(reader.submit(self._peek, index) for index in order[:readers])
             for place, index in enumerate(order):
-                assert pending is not None
-                data = pending.result()
-                following = order[place + 1 : place + 2]
-                pending = reader.submit(self._peek, following[0]) if following else None
+                data = pending.popleft().result()
+                pending.extend(reader.submit(self._peek, following) for following in order[place + readers :][:1])
                 self._keep_if_room(index, data)
                 yield index, data
                 del data  # else three would be in memory while the next one is read

@@ -1,16 +1,26 @@
 """Data parallelism under torchrun: N processes take the steps that one would take."""
 
 import contextlib
+import mmap
+import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Float
 from torch import Tensor
 
-from neuraltex.core.runtime import rank, world_size
+from neuraltex.core.runtime import is_main, is_one_machine, rank, world_size
 
 T = TypeVar("T")
+
+SHARED_BYTES = 1 << 24
+"""CPU tensors of at least this size are summed through so much memory that processes share; it fits into caches."""
+SHARED_FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where files stay in memory; elsewhere the system decides."""
 
 
 @contextlib.contextmanager
@@ -35,9 +45,52 @@ def own_share(items: Sequence[T]) -> Sequence[T]:
 
 def sum_over_processes(tensors: Iterable[Tensor]) -> None:
     """Add tensors over all processes, in place."""
-    if dist.is_initialized():
-        for tensor in tensors:
+    if not dist.is_initialized():
+        return
+    for tensor in tensors:
+        is_large = tensor.nbytes >= SHARED_BYTES and tensor.device.type == "cpu" and tensor.is_contiguous()
+        memory = _shared_memory() if is_large and is_one_machine() else None
+        if memory is None:
             dist.all_reduce(tensor)
+        else:
+            _sum_through(memory, tensor.view(-1))
+
+
+def _sum_through(memory: mmap.mmap, values: Float[Tensor, " N"]) -> None:
+    """Add values over processes through memory that they share, several times as fast as through a network.
+
+    Every process writes a part of its values, waits for the others and adds all up. Parts go into two places by turns,
+    so that nobody writes to where another one still reads.
+    """
+    count = len(memory) // (2 * world_size() * values.element_size())
+    places = torch.frombuffer(memory, dtype=values.dtype)[: 2 * world_size() * count].view(2, world_size(), count)
+    for index, part in enumerate(values.split(count)):
+        place = places[index % 2, :, : len(part)]
+        place[rank()] = part
+        wait_for_all()
+        torch.sum(place, 0, out=part)
+    wait_for_all()
+
+
+def _shared_memory() -> mmap.mmap | None:
+    """Return memory that all processes of this machine share; ``None`` where there is too little of it.
+
+    It lies in a file whose name is gone at once, so that nothing is left behind whatever happens.
+    """
+    with contextlib.ExitStack() as stack:
+        name: list[str | None] = [None]
+        if is_main():
+            with contextlib.suppress(OSError):
+                file = stack.enter_context(tempfile.NamedTemporaryFile(dir=SHARED_FOLDER))
+                os.posix_fallocate(file.fileno(), 0, SHARED_BYTES)
+                name = [file.name]
+        dist.broadcast_object_list(name)
+        if name[0] is None:
+            return None
+        with open(name[0], "r+b") as opened:
+            memory = mmap.mmap(opened.fileno(), SHARED_BYTES)
+        wait_for_all()
+        return memory
 
 
 def wait_for_all() -> None:

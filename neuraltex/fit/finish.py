@@ -22,15 +22,15 @@ class Finished:
 
 
 def finish_texture(texture: Float[Tensor, "Ht Wt 3"], seen: Bool[Tensor, "Ht Wt"], mesh: Mesh, gutter: int) -> Finished:
-    """Fill unseen texels smoothly from seen ones, then repeat the border of every chart outward.
+    """Fill unseen texels smoothly from seen ones, then repeat the border of every chart outward; works in place.
 
     Args:
-        texture: Fitted colors.
+        texture: Fitted colors; changed.
         seen: Texels that photographs say something about.
         mesh: Mesh whose charts lie on the texture.
         gutter: Width of the border [texel].
     """
-    colors, seen_mask = texture.clamp(0, 1).numpy(), seen.numpy()
+    colors, seen_mask = texture.clamp_(0, 1).numpy(), seen.numpy()
     charts = rasterize_charts(mesh, seen_mask.shape)
     known = charts | seen_mask
     result, reached = dilate(push_pull(colors, seen_mask, copy=False), known, gutter, copy=False)

@@ -47,7 +47,7 @@ class Samples:
 def sample_overlaps(store: ViewStore) -> Samples:
     """Take one sample per photograph and cell of a coarse texture; photographs are streamed."""
     parts = []
-    for index, data in progress(store.stream(), label="colors", unit="photo", total=len(store)):
+    for index, data in progress(store.stream(readers=2), label="colors", unit="photo", total=len(store)):
         cell, sums = _cell_sums(data, _thin(data.weight.shape, len(store)), store, index)
         mean = sums / sums[:, 3:4]
         parts.append((np.full(len(cell), index, np.int32), cell, mean[:, :3], sums[:, 3], mean[:, 4]))

@@ -131,13 +131,10 @@ class Multigrid:
     def _relax(self, index: int, sweeps: int) -> None:
         level, damping = self.levels[index], np.float32(self._damping * 2**index)
         for sweep in range(sweeps):
-            coarse, pull = self._refresh(index)
-            backward = sweep % 2 == 1
+            held, backward = (*self._refresh(index), damping), sweep % 2 == 1
 
-            def work(begin: int, end: int, pull=pull, coarse=coarse, backward=backward) -> None:  # type: ignore[no-untyped-def]
-                operators.relax(
-                    level.matrix, level.right, level.cells, level.x, coarse, pull, damping, begin, end, backward
-                )
+            def work(begin: int, end: int, held=held, backward=backward) -> None:  # type: ignore[no-untyped-def]
+                operators.relax(level.matrix, level.right, level.cells, level.x, held, begin, end, backward)
 
             height = level.cells.shape[0]
             _blocks(work, height, start=0, stride=2)
@@ -201,9 +198,7 @@ class Multigrid:
             operators.fold(own, cells)
             matrix += own[..., :5]
         x = np.zeros((*cells.shape, 4), np.float32)
-        self.levels.append(
-            Level(matrix, own if shared else matrix, cells, x, own, fine.seams.coarser())
-        )
+        self.levels.append(Level(matrix, own if shared else matrix, cells, x, own, fine.seams.coarser()))
 
     def _gather_colors(self) -> None:
         """Turn the right-hand sides of all equations into one of the finest level."""

@@ -35,15 +35,15 @@ def _couple(matrix, x, i, j):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def relax(matrix, right, cells, x, coarse, pull, damping, begin, end, backward):  # type: ignore[no-untyped-def]
+def relax(matrix, right, cells, x, held, begin, end, backward):  # type: ignore[no-untyped-def]
     """Gauss-Seidel over rows ``begin`` to ``end``.
 
+    ``held`` is a triple: ``coarse`` [h / 2, w / 2, 8] holds in 5 to 7 what the equations of coarser levels add to the
+    right-hand side, and ``pull`` [h / 2, w / 2, 4] in 3 their share of the diagonal; without rows there are none.
     ``damping`` is added to the diagonal: it changes how far a step goes and not where the steps lead. Where no
     photograph says anything a diagonal is the rounding of sums that cancel, and so is the residual.
-
-    ``coarse`` [h / 2, w / 2, 8] holds in 5 to 7 what the equations of coarser levels add to the right-hand side, and
-    ``pull`` [h / 2, w / 2, 4] in 3 their share of the diagonal; without rows there are none.
     """
+    coarse, pull, damping = held
     width = matrix.shape[1]
     for step in range(end - begin):
         i = end - 1 - step if backward else begin + step

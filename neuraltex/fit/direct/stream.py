@@ -24,7 +24,7 @@ from neuraltex.texture.fill import number_charts
 
 LEVELS = 4
 """Levels of the mip chain; a pixel that covers more than 8 texels of the finest constrains the last."""
-EARLY_ITERATIONS = 2
+EARLY_ITERATIONS = 1
 """Solver iterations in all passes but the last: outliers show long before the solution is exact."""
 BRIGHTEST = 1024
 """Values of a photograph that colors are tabulated for, in 1/255: undoing a vignette may brighten four times."""
