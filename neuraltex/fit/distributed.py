@@ -48,12 +48,15 @@ def sum_over_processes(tensors: Iterable[Tensor]) -> None:
     if not dist.is_initialized():
         return
     for tensor in tensors:
-        is_large = tensor.nbytes >= SHARED_BYTES and tensor.device.type == "cpu" and tensor.is_contiguous()
+        values = tensor.contiguous()  # gloo sums memory, whatever the strides
+        is_large = values.nbytes >= SHARED_BYTES and values.device.type == "cpu"
         memory = _shared_memory() if is_large and is_one_machine() else None
         if memory is None:
-            dist.all_reduce(tensor)
+            dist.all_reduce(values)
         else:
-            _sum_through(memory, tensor.view(-1))
+            _sum_through(memory, values.view(-1))
+        if values is not tensor:
+            tensor.copy_(values)
 
 
 def _sum_through(memory: mmap.mmap, values: Float[Tensor, " N"]) -> None:
