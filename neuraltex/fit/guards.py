@@ -14,10 +14,15 @@ FIRST_LOSSES = 10
 
 
 class StopRequest:
-    """Set by the first Ctrl-C; the second one interrupts at once."""
+    """What the first Ctrl-C asks for; the second one interrupts at once.
+
+    Attributes:
+        requested: Set by the signal, at any time.
+        agreed: Whether a process had been asked when the last step was taken; the same in all of them.
+    """
 
     def __init__(self) -> None:
-        self.requested = False
+        self.requested = self.agreed = False
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
         """Signal handler."""

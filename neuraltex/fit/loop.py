@@ -207,7 +207,7 @@ class GradientFit:
         state.optimizer.zero_grad(set_to_none=True)
         jobs = self._backward.jobs(self.sampler.windows(step), perceptual=step >= self._first_perceptual)
         parameters = list(state.texture.parameters())
-        terms, stop.requested = self._backward(jobs, self.render, state.colors, parameters, stop.requested)
+        terms, stop.agreed = self._backward(jobs, self.render, state.colors, parameters, stop.requested)
         extra = self.objective.texture_terms(state.texture, self._anchor)
         if extra:
             self.objective.total(extra).backward()
@@ -229,9 +229,9 @@ class GradientFit:
             self._look()
             last = last or self.best.is_final
         self.state.seconds = self._seconds()
-        if stop.requested or last or (loop.checkpoint_every and done % loop.checkpoint_every == 0):
+        if stop.agreed or last or (loop.checkpoint_every and done % loop.checkpoint_every == 0):
             self.save()
-        if stop.requested:
+        if stop.agreed:
             self.monitor.close()
             raise KeyboardInterrupt
         if not last and loop.val_every and done % loop.val_every == 0:
