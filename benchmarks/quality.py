@@ -37,7 +37,8 @@ class Arguments:
     scene: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """castle, kitchen, both (default), kitchen_raw, kitchen_rig or kitchen_edges; may be repeated."""
     presets: tuple[str, ...] = ("fast", "quality")
-    """Presets of ``neuraltex optimize``; the first three share the work of beating all peers."""
+    """Presets of ``neuraltex optimize``; the first three share the work of beating all peers. Scenes that only compare
+    calibrations run the first one."""
     peers: Path | None = None
     """Folder with textured meshes of other programs in DIR/SCENE/, at any depth."""
     baselines: bool = True
@@ -118,7 +119,8 @@ def jobs(scene: BenchScene, arguments: Arguments) -> list[Job]:
     found = [Job(method, "baseline") for method in METHODS] if arguments.baselines and plain else []
     if arguments.neural_texgen_steps and plain:
         found.append(bounded_job(arguments.neural_texgen_steps))
-    found += [Job(name, "preset", ("--preset", name, *scene.optimize)) for name in arguments.presets]
+    presets = arguments.presets if plain else arguments.presets[:1]  # calibrations are compared by one of them
+    found += [Job(name, "preset", ("--preset", name, *scene.optimize)) for name in presets]
     for text in arguments.curve if plain else ():
         found += curve_jobs(text, arguments.curve_preset)
     return found + (peer_jobs(arguments.peers / scene.name) if arguments.peers and plain else [])

@@ -10,6 +10,7 @@ from direct_cases import dense_system, folded_mesh, random_pixels, solve_charts
 
 from neuraltex.fit.direct.chain import ColorChain
 from neuraltex.fit.direct.equations import NormalEquations, Robust
+from neuraltex.fit.direct.seam_matrix import SeamMatrix
 from neuraltex.fit.direct.seams import seam_equations
 from neuraltex.fit.distributed import process_group
 from neuraltex.geometry.seams import cut_edges
@@ -82,6 +83,26 @@ def test_seam_rows_read_the_same_place_on_both_sides() -> None:
     position = np.stack([(rows.weights * (x + 0.5)).sum(1), -(rows.weights * (y + 0.5)).sum(1)], 1) / 64
     np.testing.assert_allclose(position, -0.5, atol=1e-6)
     assert rows.strength.sum() == pytest.approx(np.hypot(0.4, 0.4) * 64, rel=1e-5)
+
+
+def test_seams_say_the_same_on_all_levels() -> None:
+    """The part of a color that is constant on 2x2 texels sees the same seams on the coarser level."""
+    fine = SeamMatrix.of(seam_equations(folded_mesh(), (64, 64)).times(3))
+    coarse = fine.coarser()
+    for matrix, size, block in ((fine, 64, 2), (coarse, 32, 1)):
+        x = np.random.default_rng(0).random((32, 32, 3)).astype(np.float32).repeat(block, 0).repeat(block, 1)
+        right, zero, diagonal = np.zeros((size, size, 8), np.float32), np.zeros_like(x), np.zeros_like(x)
+        matrix.hold(right)
+        matrix.refresh(right, x)
+        matrix.stiffen(diagonal)
+        applied = diagonal[..., :1] * x - right[..., 5:]  # m x - (m - S) x
+        sums = applied.reshape(32, block, 32, block, 3).sum((1, 3))
+        if block == 2:
+            expected = sums
+        matrix.refresh(right, zero)
+        assert not right.any()
+    np.testing.assert_allclose(sums, expected, atol=1e-4)
+    assert np.abs(expected).max() > 0.1
 
 
 def test_seam_closes_what_photographs_leave_open() -> None:
