@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import tyro
 from floor import measure_floor
-from machine import ROOT, write_result
+from machine import RESULTS, ROOT, describe_machine, write_result
 from many_views import repeat_views
 from neutral import evaluate
 from scenes import SCENES, prepare
@@ -96,15 +96,31 @@ def main() -> None:
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
         raise SystemExit(f"unknown part {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")
+    results, commits = _at_hand(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         bench = Bench(arguments, (arguments.work or Path(temporary)).resolve())
         bench.work.mkdir(parents=True, exist_ok=True)
-        results = {}
         for name in arguments.parts or PARTS:
-            results[name] = PARTS[name](bench)
+            results[name], commits[name] = PARTS[name](bench), describe_machine()["commit"]
             print(name, results[name], flush=True)
-    payload = {"preset": arguments.preset, "targets": TARGETS, "parts": results}
+    payload = {"preset": arguments.preset, "targets": TARGETS, "commits": commits}
+    payload["parts"] = {name: results[name] for name in PARTS}
     print(write_result("speed", payload, arguments.output))
+
+
+def _at_hand(arguments: Arguments) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the parts that an earlier run measured and at which commits, if only some parts are measured now.
+
+    Raises:
+        SystemExit: if parts are missing.
+    """
+    path = arguments.output or RESULTS / "speed.json"
+    if not arguments.parts or not set(PARTS) - set(arguments.parts):
+        return {}, {}
+    found = read_json(path) if path.is_file() else {"parts": {}}
+    if missing := set(PARTS) - set(arguments.parts) - set(found["parts"]):
+        raise SystemExit(f"{path} lacks {', '.join(sorted(missing))}; measure these parts, too")
+    return found["parts"], found.get("commits") or dict.fromkeys(found["parts"], found["machine"]["commit"])
 
 
 def accumulate(bench: Bench) -> dict[str, Any]:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 logger = logging.getLogger("neuraltex")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-SMALLEST_MAPPED, LARGEST_KEPT = 1 << 24, 1 << 25  # [byte]; glibc starts at 128 KiB and ends at the second
+SMALLEST_MAPPED, LARGEST_KEPT = 1 << 20, 1 << 25  # [byte]; glibc starts at 128 KiB and ends at the second
 
 
 def configure_logging(verbosity: int = 0) -> None:

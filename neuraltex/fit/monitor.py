@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,17 @@ class Monitor:
 
     def __init__(self, folder: Path | None, history: Sequence[dict[str, float]] = ()) -> None:
         self.history = list(history)
-        self._writer: Any = None
-        if folder is not None and is_main():
-            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
+        self._folder = folder if is_main() else None
+        self._purge = int(self.history[-1]["step"]) + 1 if self.history else None
 
-            purge = int(self.history[-1]["step"]) + 1 if self.history else None
-            self._writer = SummaryWriter(str(folder), purge_step=purge)
+    @cached_property
+    def _writer(self) -> Any:
+        """TensorBoard's, made when there is something to write: a fit without steps has nothing."""
+        if self._folder is None:
+            return None
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
+
+        return SummaryWriter(str(self._folder), purge_step=self._purge)
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Log values by tag, e.g. ``train/loss/l1``, ``train/lr``, ``val/psnr``."""
@@ -58,7 +64,7 @@ class Monitor:
 
     def close(self) -> None:
         """Flush everything to disk."""
-        if self._writer is not None:
+        if self.__dict__.get("_writer") is not None:
             self._writer.close()
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
-from scipy.ndimage import binary_dilation, binary_propagation, uniform_filter
 
 PIXELS = 20_000
 """Pixels of a reduced photograph, about."""
@@ -204,6 +203,8 @@ def _region(
 ) -> Bool[np.ndarray, "h w"]:
     """Take windows full of suspects, and all that differs and touches them: there, too few could tell who is wrong."""
     side = 2 * REACH + 1
+    from scipy.ndimage import binary_dilation, binary_propagation, uniform_filter  # noqa: PLC0415  # seldom needed
+
     wrong, known = (uniform_filter(part.astype(np.float32), side, mode="constant") for part in (suspect, judged))
     core = (wrong > MAJORITY * known) & (known > JUDGED)
     return np.asarray(binary_dilation(binary_propagation(core, mask=core | differs), iterations=GROWTH))

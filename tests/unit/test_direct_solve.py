@@ -10,7 +10,7 @@ from direct_cases import dense_system, folded_mesh, random_pixels, solve_charts
 
 from neuraltex.fit.direct.chain import ColorChain
 from neuraltex.fit.direct.equations import NormalEquations, Robust
-from neuraltex.fit.direct.seam_matrix import SeamMatrix
+from neuraltex.fit.direct.seam_matrix import FinestSeams
 from neuraltex.fit.direct.seams import seam_equations
 from neuraltex.fit.distributed import process_group
 from neuraltex.geometry.seams import cut_edges
@@ -87,7 +87,7 @@ def test_seam_rows_read_the_same_place_on_both_sides() -> None:
 
 def test_seams_say_the_same_on_all_levels() -> None:
     """The part of a color that is constant on 2x2 texels sees the same seams on the coarser level."""
-    fine = SeamMatrix.of(seam_equations(folded_mesh(), (64, 64)).times(3))
+    fine = FinestSeams(seam_equations(folded_mesh(), (64, 64)).times(3))
     coarse = fine.coarser()
     for matrix, size, block in ((fine, 64, 2), (coarse, 32, 1)):
         x = np.random.default_rng(0).random((32, 32, 3)).astype(np.float32).repeat(block, 0).repeat(block, 1)

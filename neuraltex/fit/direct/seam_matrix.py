@@ -32,15 +32,6 @@ class SeamMatrix:
         self._majorant = np.asarray(abs(matrix).sum(1), np.float32).reshape(-1)
         self._base = np.zeros((len(texels), 3), np.float32)
 
-    @classmethod
-    def of(cls, rows: SeamRows) -> "SeamMatrix":
-        """Return the matrix of seam equations."""
-        used = rows.used
-        local = np.searchsorted(used, rows.texels)
-        starts = np.arange(0, local.size + 1, 8)
-        jacobian = sparse.csr_matrix((rows.weights.ravel(), local.ravel(), starts), shape=(len(rows), len(used)))
-        return cls(used, (jacobian.T @ sparse.diags(rows.strength) @ jacobian).tocsr(), rows.width)
-
     def coarser(self) -> "SeamMatrix":
         """Return the matrix on the level of half the size, where a texel stands for 2x2 (Galerkin)."""
         y, x = np.divmod(self._texels, self._width)
@@ -75,6 +66,59 @@ class SeamMatrix:
             _refresh(system, self._base, colors, flat, first, last)
 
         run_threads(work, threads)
+
+
+class FinestSeams(SeamMatrix):
+    """The matrix on the finest level, kept as J: a sixth of the memory.
+
+    Args:
+        rows: Seam equations.
+    """
+
+    def __init__(self, rows: SeamRows) -> None:
+        used = rows.used
+        self._rows, local = rows, np.searchsorted(used, rows.texels).astype(np.int32)
+        starts, shape = np.arange(0, local.size + 1, 8), (len(rows), len(used))
+        jacobian = sparse.csr_matrix((rows.weights.ravel(), local.ravel(), starts), shape=shape)
+        super().__init__(used, (jacobian.T @ sparse.diags(rows.strength) @ jacobian).tocsr(), rows.width)
+        self._next = super().coarser()
+        self._starts = self._columns = self._values = np.empty(0)
+
+    def coarser(self) -> SeamMatrix:
+        """Return the matrix on the level of half the size."""
+        return self._next
+
+    def refresh(self, right: Float[np.ndarray, "h w 8"], x: Float[np.ndarray, "h w C"]) -> None:
+        """Bring the right-hand side up to date with the colors ``x``."""
+        flat, colors = right.reshape(-1, 8), x.reshape(-1, x.shape[2])
+        _restore(self._texels, self._majorant, self._base, colors, flat)
+        _subtract_normal(self._rows.texels, self._rows.weights, self._rows.strength, colors, flat)
+
+
+@njit(nogil=True, cache=True)
+def _restore(texels, majorant, base, colors, right):  # type: ignore[no-untyped-def]
+    """Set the right-hand side to what it is without seams, plus ``m colors``."""
+    for place in range(len(texels)):
+        texel = texels[place]
+        for c in range(3):
+            right[texel, 5 + c] = base[place, c] + colors[texel, c] * majorant[place]
+
+
+@njit(nogil=True, cache=True)
+def _subtract_normal(texels, weights, strength, colors, right):  # type: ignore[no-untyped-def]
+    """Subtract ``J' diag(strength) J colors`` from the right-hand side."""
+    for row in range(len(texels)):
+        r = g = b = np.float32(0)
+        for k in range(8):
+            weight, texel = weights[row, k], texels[row, k]
+            r += weight * colors[texel, 0]
+            g += weight * colors[texel, 1]
+            b += weight * colors[texel, 2]
+        for k in range(8):
+            weight, texel = weights[row, k] * strength[row], texels[row, k]
+            right[texel, 5] -= weight * r
+            right[texel, 6] -= weight * g
+            right[texel, 7] -= weight * b
 
 
 @njit(nogil=True, cache=True)

@@ -12,7 +12,7 @@ from neuraltex.core.runtime import trim_memory
 from neuraltex.fit.direct.cells import clear_outside, link_cells
 from neuraltex.fit.direct.equations import NormalEquations
 from neuraltex.fit.direct.multigrid import Multigrid
-from neuraltex.fit.direct.seam_matrix import SeamMatrix
+from neuraltex.fit.direct.seam_matrix import FinestSeams
 from neuraltex.fit.direct.seams import SeamRows
 
 RING = 2
@@ -60,7 +60,7 @@ def solve(
         raise ShapeError(f"unknowns have shape {cells.shape} but the texture {equations.size}")
     x = np.zeros((*cells.shape, 3), np.float32) if start is None else start
     clear_outside(cells, x)
-    agreement = SeamMatrix.of(seams)
+    agreement = FinestSeams(seams)
     multigrid = Multigrid(equations.images, cells, agreement, config.smoothness, x)
     trim_memory()  # of what coarse seams were made from
     if start is None:
