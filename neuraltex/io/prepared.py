@@ -12,7 +12,6 @@ Layout (``scene.json`` carries ``version``; all paths in it are relative to the 
     proof.jpg           the proof sheet
 """
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.geometry.scene import Split
 from neuraltex.io import images
+from neuraltex.io.npz import read_npz
 
 VERSION = 1
 DEPTH_ERROR_STEP = 0.002
@@ -174,7 +174,7 @@ def read_uv_map(path: Path) -> UvMap:
         layers = images.read_exr(path)
         mask: np.ndarray = layers[..., 2] > 0.5 if layers.shape[2] > 2 else (layers[..., :2] != 0).any(axis=-1)
         return UvMap(np.where(mask[..., None], layers[..., :2], 0).astype(np.float32), mask)
-    arrays = _read_npz(path)
+    arrays = read_npz(path)
     mask = _unpack(arrays)
     uv = np.zeros((*mask.shape, 2), np.float32)
     uv[mask] = arrays["uv"]
@@ -199,7 +199,7 @@ def write_confidence(path: Path, confidence: Confidence) -> Path:
 
 def read_confidence(path: Path) -> Confidence:
     """Read what :func:`write_confidence` wrote."""
-    arrays = _read_npz(path)
+    arrays = read_npz(path)
     mask = _unpack(arrays)
     full: dict[str, Any] = {name: np.zeros(mask.shape, np.float32) for name in ("cosine", "footprint", "distance")}
     for name, image in full.items():
@@ -222,7 +222,7 @@ def write_mesh_arrays(path: Path, mesh: Mesh) -> Path:
 
 def read_mesh_arrays(path: Path) -> Mesh:
     """Read what :func:`write_mesh_arrays` wrote."""
-    return Mesh(**_read_npz(path))
+    return Mesh(**read_npz(path))
 
 
 def _view_to_json(root: Path, view: PreparedView) -> dict[str, Any]:
@@ -244,14 +244,5 @@ def _unpack(arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> Path:
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        np.savez(file, **{name: np.ascontiguousarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
     return path
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            return {name: content[name] for name in content.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        hint = "Run neuraltex prepare again with --overwrite"
-        raise DataError(f"{path} cannot be read ({error})", hint=hint) from error
