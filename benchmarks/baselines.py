@@ -18,6 +18,7 @@ import tyro
 from jaxtyping import Float, Int
 from numba import njit
 
+from neuraltex.config.schema import TextureConfig
 from neuraltex.core.files import claim_output_dir
 from neuraltex.core.runtime import peak_memory_gb
 from neuraltex.fit.finish import finish_texture
@@ -60,7 +61,9 @@ def main() -> None:
     arguments = tyro.cli(Arguments)
     scene, start = read_prepared(arguments.data), time.monotonic()
     texture, seen = make_texture(scene, arguments.method)
-    finished = finish_texture(torch.from_numpy(texture), torch.from_numpy(seen), scene.mesh, gutter=8)
+    finished = finish_texture(
+        torch.from_numpy(texture), torch.from_numpy(seen), scene.mesh, TextureConfig(seam_strip=0)
+    )
     manifest: dict[str, Any] = {"name": scene.info.get("name", ""), "method": arguments.method, "steps": 0}
     manifest |= {"scene": str(arguments.data.resolve()), "seconds": round(time.monotonic() - start, 2)}
     manifest |= {"texture_size": scene.texture_size, "peak_memory_gb": round(peak_memory_gb(), 3)}

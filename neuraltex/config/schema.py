@@ -31,6 +31,9 @@ class TextureConfig:
     """Difference from the mean at which a pixel has half its weight in the next round [color in 0 to 1]."""
     gutter: int = 8
     """Width of the border painted around every chart, so that no renderer bleeds background into it [texel]."""
+    seam_strip: int = 6
+    """Width of the strip along cut edges in which the finished texture is changed so that both sides agree [texel]; 0
+    leaves it as it was fitted."""
 
 
 @dataclass(frozen=True, kw_only=True)

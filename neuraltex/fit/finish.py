@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from neuraltex.config.schema import TextureConfig
+from neuraltex.fit.seam_leveling import level_seams
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.texture.fill import dilate, push_pull, rasterize_charts
 
@@ -21,19 +23,25 @@ class Finished:
     coverage: UInt8[np.ndarray, "Ht Wt"]
 
 
-def finish_texture(texture: Float[Tensor, "Ht Wt 3"], seen: Bool[Tensor, "Ht Wt"], mesh: Mesh, gutter: int) -> Finished:
-    """Fill unseen texels smoothly from seen ones, then repeat the border of every chart outward; works in place.
+def finish_texture(
+    texture: Float[Tensor, "Ht Wt 3"], seen: Bool[Tensor, "Ht Wt"], mesh: Mesh, config: TextureConfig
+) -> Finished:
+    """Fill unseen texels smoothly, make both sides of cut edges agree, then repeat the border of every chart outward.
+
+    Works in place.
 
     Args:
         texture: Fitted colors; changed.
         seen: Texels that photographs say something about.
         mesh: Mesh whose charts lie on the texture.
-        gutter: Width of the border [texel].
+        config: Width of the border and of the strip in which cut edges are leveled.
     """
     colors, seen_mask = texture.clamp_(0, 1).numpy(), seen.numpy()
     charts = rasterize_charts(mesh, seen_mask.shape)
     known = charts | seen_mask
-    result, reached = dilate(push_pull(colors, seen_mask, copy=False), known, gutter, copy=False)
+    colors, done = push_pull(colors, seen_mask, copy=False), known.copy()
+    done.reshape(-1)[level_seams(colors, charts, mesh, config.seam_strip)] = True
+    result, reached = dilate(colors, done, config.gutter, copy=False)
     coverage = np.full(seen_mask.shape, FILLED, np.uint8)
     coverage[reached & ~known] = GUTTER
     coverage[seen_mask] = SEEN

@@ -122,7 +122,7 @@ def _write(config: Config, scene: Any, fitted: Any, device: str) -> dict[str, An
     from neuraltex.fit.finish import finish_texture
     from neuraltex.fit.run import write_run
 
-    finished = finish_texture(fitted.texture.cpu(), fitted.seen.cpu(), scene.mesh, config.texture.gutter)
+    finished = finish_texture(fitted.texture.cpu(), fitted.seen.cpu(), scene.mesh, config.texture)
     manifest = {
         "name": scene.info.get("name", config.data.name),
         "method": Path(config.preset).stem,

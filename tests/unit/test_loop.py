@@ -206,7 +206,7 @@ def test_finished_texture_says_where_every_texel_comes_from(tmp_path: Path) -> N
     half = replace(scene.mesh, uvs=scene.mesh.uvs * (0.75, 1))
     texture, seen = true_texture(), torch.zeros(SIZE, SIZE, dtype=torch.bool)
     seen[:, : SIZE // 2] = True
-    finished = finish_texture(texture, seen, half, gutter=4)
+    finished = finish_texture(texture, seen, half, TextureConfig(gutter=4))
     assert finished.coverage[10, 10] == SEEN
     assert finished.coverage[10, 40] == FILLED  # in the chart, but nobody saw it
     assert finished.coverage[10, 49] == GUTTER
