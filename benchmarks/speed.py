@@ -168,6 +168,7 @@ def two_processes(bench: Bench) -> dict[str, Any]:
     start = time.perf_counter()
     stats = _on_one_core(*torchrun, *fit, "--output-dir", str(run))
     together = {"seconds": round(time.perf_counter() - start, 1), "stats": stats}
+    del stats["path"]  # of this machine
     only_pass, speedup = ("benchmarks/accumulate.py", "--data", folder, "--only-pass"), {}
     for name, flags in (("one_thread", ()), ("one_core", ("--one-core",))):
         passes = [_on_one_core(*prefix, *only_pass, *flags)["pass"] for prefix in ((), torchrun)]

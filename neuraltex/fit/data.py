@@ -175,7 +175,7 @@ class ViewStore:
                 pending.extend(reader.submit(self._peek, following) for following in order[place + readers :][:1])
                 self._keep_if_room(index, data)
                 yield index, data
-                del data  # else three would be in memory while the next one is read
+                del data  # else one more would be in memory while the next ones are read
 
     def _peek(self, index: int) -> ViewData:
         found = self._cache.get(index)

@@ -202,9 +202,9 @@ def _region(
     suspect: Bool[np.ndarray, "h w"], judged: Bool[np.ndarray, "h w"], differs: Bool[np.ndarray, "h w"]
 ) -> Bool[np.ndarray, "h w"]:
     """Take windows full of suspects, and all that differs and touches them: there, too few could tell who is wrong."""
-    side = 2 * REACH + 1
-    from scipy.ndimage import binary_dilation, binary_propagation, uniform_filter  # noqa: PLC0415  # seldom needed
+    from scipy.ndimage import binary_dilation, binary_propagation, uniform_filter  # noqa: PLC0415  seldom needed
 
+    side = 2 * REACH + 1
     wrong, known = (uniform_filter(part.astype(np.float32), side, mode="constant") for part in (suspect, judged))
     core = (wrong > MAJORITY * known) & (known > JUDGED)
     return np.asarray(binary_dilation(binary_propagation(core, mask=core | differs), iterations=GROWTH))

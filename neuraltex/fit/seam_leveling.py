@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
 
-from neuraltex.fit.direct.seams import SeamRows, seam_equations
+from neuraltex.fit.direct.seams import SeamRows, seam_equations, subtract_normal
 from neuraltex.geometry.mesh import Mesh
 
 STRENGTH = 20.0
@@ -71,7 +71,7 @@ def _solve(
     change, right = np.zeros_like(colors), np.empty_like(colors)
     for sweep in range(SWEEPS):
         right[:] = majorant[:, None] * change
-        _pull_together(rows, seams.weights, strength, colors, change, right)
+        subtract_normal(rows, seams.weights, strength, colors + change, right)
         _relax(neighbors, majorant, screen, right, change, sweep % 2 == 1)
     return change
 
@@ -109,20 +109,6 @@ def _find_neighbors(inside, strip, place, columns):  # type: ignore[no-untyped-d
             if is_there and 0 <= texel < len(inside) and inside[texel]:
                 neighbors[k, n] = place[texel] if place[texel] >= 0 else BEYOND
     return neighbors
-
-
-@njit(nogil=True, cache=True)
-def _pull_together(rows, weights, strength, colors, change, right):  # type: ignore[no-untyped-def]
-    """Subtract ``J' diag(strength) J (colors + change)``."""
-    for row in range(len(rows)):
-        for c in range(3):
-            difference = np.float32(0)
-            for k in range(8):
-                texel = rows[row, k]
-                difference += weights[row, k] * (colors[texel, c] + change[texel, c])
-            difference *= strength[row]
-            for k in range(8):
-                right[rows[row, k], c] -= weights[row, k] * difference
 
 
 @njit(nogil=True, cache=True)

@@ -6,6 +6,7 @@ Half edge ``3 f + k`` runs from corner k of face f to the next corner; so it als
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
+from scipy.sparse import coo_matrix
 
 
 def weld(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Int[np.ndarray, "F 3"]:
@@ -64,7 +65,8 @@ def face_adjacency(faces: Int[np.ndarray, "F 3"]) -> Int[np.ndarray, "E 2"]:
 def components(links: Int[np.ndarray, "E 2"], num_nodes: int) -> tuple[int, Int[np.ndarray, " N"]]:
     """Connected components of an undirected graph: their number and the component of each node.
 
-    They are numbered in the order of their first nodes.
+    They are numbered in the order of their first nodes. SciPy's takes 11 MB to import, for which a direct fit at its
+    limit of memory has no room.
     """
     label = np.arange(num_nodes, dtype=np.int64)
     return int(_join(np.asarray(links, np.int64).reshape(-1, 2), label)), label
@@ -120,8 +122,6 @@ def smooth(
         shrink: Step towards the mean of the neighbors.
         inflate: Negative step that follows.
     """
-    from scipy.sparse import coo_matrix  # noqa: PLC0415  20 MB that a fit can do without
-
     edges = np.stack([faces, np.roll(faces, -1, axis=1)], 2).reshape(-1, 2)
     shape = (len(vertices), len(vertices))
     graph = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=shape).tocsr()

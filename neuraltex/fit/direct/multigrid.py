@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8
 from neuraltex.core.runtime import cpu_threads
 from neuraltex.fit.direct import operators
 from neuraltex.fit.direct.cells import coarsen_cells
-from neuraltex.fit.direct.seam_matrix import SeamMatrix
+from neuraltex.fit.direct.seam_matrix import LevelSeams
 
 ROWS_PER_BLOCK = 64
 COARSEST = 8
@@ -52,7 +52,7 @@ class Level:
     cells: UInt8[np.ndarray, "h w"]
     x: Float[np.ndarray, "h w C"]
     own: Float[np.ndarray, "h w 8"]
-    seams: SeamMatrix
+    seams: LevelSeams
 
 
 class Multigrid:
@@ -70,7 +70,7 @@ class Multigrid:
         self,
         chain: list[Float[np.ndarray, "h w 8"]],
         cells: UInt8[np.ndarray, "Ht Wt"],
-        seams: SeamMatrix,
+        seams: LevelSeams,
         smoothness: float,
         x: Float[np.ndarray, "Ht Wt 3"],
     ) -> None:

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
+from numba import njit
 
 from neuraltex.core.conventions import texel_from_uv
 from neuraltex.geometry.mesh import Mesh
@@ -68,3 +69,23 @@ def bilinear_cell(uv: Float[np.ndarray, "P 2"], size: tuple[int, int]) -> tuple[
     wx, wy = x - x0, y - y0
     texels = np.stack([y0 * width + x0, y0 * width + x1, y1 * width + x0, y1 * width + x1], 1)
     return texels, np.stack([(1 - wx) * (1 - wy), wx * (1 - wy), (1 - wx) * wy, wx * wy], 1)
+
+
+@njit(nogil=True, cache=True)
+def subtract_normal(texels, weights, strength, colors, right):  # type: ignore[no-untyped-def]
+    """Subtract ``J' diag(strength) J colors`` from the right-hand side.
+
+    ``texels`` [R, 8] index ``colors`` [T, C >= 3] and ``right`` [T, 3]; ``weights`` [R, 8] are J.
+    """
+    for row in range(len(texels)):
+        r = g = b = np.float32(0)
+        for k in range(8):
+            weight, texel = weights[row, k], texels[row, k]
+            r += weight * colors[texel, 0]
+            g += weight * colors[texel, 1]
+            b += weight * colors[texel, 2]
+        for k in range(8):
+            weight, texel = weights[row, k] * strength[row], texels[row, k]
+            right[texel, 0] -= weight * r
+            right[texel, 1] -= weight * g
+            right[texel, 2] -= weight * b
