@@ -20,6 +20,7 @@ from neuraltex.fit.data import Tile, ViewStore
 from neuraltex.fit.direct.start import direct_start
 from neuraltex.fit.sampler import Window
 from neuraltex.io.prepared import PreparedScene
+from neuraltex.texture.fill import push_pull
 from neuraltex.texture.sample import sample_bilinear, splat_bilinear
 
 SPLAT_PIXELS = 4_000_000
@@ -63,7 +64,10 @@ def initial_texture(
         mean, weights = _robust_mean(store, size, texture, matches)
         return Start(mean, weights, matches, {})
     found, matches = direct_start(store, size, scene, config, folder)
-    image, weights = (torch.from_numpy(array).to(store.device) for array in (found.texture, found.weights))
+    colors = found.texture
+    if config.loop.steps:  # mip maps and smoothness would draw what lies between charts into their borders
+        colors = push_pull(colors, found.known, copy=False)
+    image, weights = (torch.from_numpy(array).to(store.device) for array in (colors, found.weights))
     return Start(image, weights, matches, {"direct": found.stats})
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from box_scene import write_box_scene
 from direct_cases import fit_config
 from plane_scene import SIZE, true_texture, write_plane_scene
+from scipy.ndimage import binary_erosion
 
-from neuraltex.config.schema import PixelConfig
+from neuraltex.config.schema import LossConfig, PixelConfig
 from neuraltex.core.errors import ConfigError
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewStore
@@ -17,7 +19,9 @@ from neuraltex.fit.direct.archive import read_equations
 from neuraltex.fit.direct.start import direct_start
 from neuraltex.fit.direct.stream import DirectFit, memory_gb
 from neuraltex.fit.initialize import initial_texture
+from neuraltex.fit.loop import GradientFit
 from neuraltex.io.images import write_exr
+from neuraltex.texture.fill import rasterize_charts
 
 
 def test_direct_start_recovers_the_texture(tmp_path: Path) -> None:
@@ -29,6 +33,19 @@ def test_direct_start_recovers_the_texture(tmp_path: Path) -> None:
     assert len(matches) == len(store)
     assert stats["direct"]["residual"] <= 1e-3
     assert stats["direct"]["accumulate_seconds"] > 0
+
+
+def test_gradient_fit_does_not_darken_the_borders_of_charts(tmp_path: Path) -> None:
+    scene = write_box_scene(tmp_path)
+    charts = rasterize_charts(scene.mesh, 128)
+    border = charts & ~binary_erosion(charts)
+    config = fit_config()
+    config = replace(config, loss=LossConfig(l1=1.0, tv=10.0))
+    start, polished = (
+        GradientFit(replace(config, loop=replace(config.loop, steps=steps, lr=0.02)))(scene) for steps in (0, 30)
+    )
+    seen = start.seen.numpy() & border
+    assert polished.texture[seen].mean() > 0.995 * start.texture[seen].mean()
 
 
 def test_distractor_in_one_photograph_loses_its_weight(tmp_path: Path) -> None:

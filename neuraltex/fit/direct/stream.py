@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from neuraltex.config.schema import DirectConfig
 from neuraltex.core.errors import DataError
@@ -54,6 +54,7 @@ class DirectResult:
 
     Args:
         texture: Colors; 0 where no chart is.
+        known: Texels whose colors were solved for: charts, and what lookups in them read.
         weights: Sum of the weights of the pixels that say something about each texel.
         iterations: Solver iterations of the last pass.
         residual: Their relative residual.
@@ -62,6 +63,7 @@ class DirectResult:
     """
 
     texture: Float[np.ndarray, "Ht Wt 3"]
+    known: Bool[np.ndarray, "Ht Wt"]
     weights: Float[np.ndarray, "Ht Wt"]
     iterations: int
     residual: float
@@ -135,6 +137,7 @@ class DirectFit:
         self._join_bands(solution)
         return DirectResult(
             solution.texture,
+            solution.cells > 0,
             weights,
             solution.iterations,
             float(solution.residual),
