@@ -1,6 +1,6 @@
 """Score every method on the real scenes with the neutral evaluator: ours, baselines, and peers.
 
-Run: python benchmarks/quality.py --scene both --presets fast quality [--peers DIR] [--curve KEY=VALUES] [--work DIR]
+Run: python benchmarks/quality.py --scene both --presets fast quality [--peers DIR] [--curve PRESET:KEY=VALUES] [--work DIR]
 Needs the folder ``bench`` (evaluator, cameras, masks) beside the real scenes. Prepares each scene once.
 
 Every row is scored with the cameras as given and, under ``aligned``, with each held-out camera aligned to that method's
@@ -46,9 +46,7 @@ class Arguments:
     neural_texgen_steps: int = 0
     """Run so many of the 60 steps of ``neural_texgen`` (at most its first 20, which have the full rate)."""
     curve: tuple[str, ...] = ()
-    """Runs over a knob, e.g. loss.lpips=0,0.5,1,2."""
-    curve_preset: str = "quality"
-    """Preset whose knob is turned."""
+    """Runs over a knob of a preset, e.g. quality:loss.lpips=0,0.5,1,2."""
     align: bool = True
     """Also score with held-out cameras aligned to each texture."""
     work: Path | None = None
@@ -122,7 +120,7 @@ def jobs(scene: BenchScene, arguments: Arguments) -> list[Job]:
     presets = arguments.presets if plain else arguments.presets[:1]  # calibrations are compared by one of them
     found += [Job(name, "preset", ("--preset", name, *scene.optimize)) for name in presets]
     for text in arguments.curve if plain else ():
-        found += curve_jobs(text, arguments.curve_preset)
+        found += curve_jobs(text)
     return found + (peer_jobs(arguments.peers / scene.name) if arguments.peers and plain else [])
 
 
@@ -134,15 +132,16 @@ def bounded_job(steps: int) -> Job:
     return Job("neural_texgen", "bounded", flags, facts={"steps": steps, "steps_of": 60})
 
 
-def curve_jobs(text: str, preset: str) -> list[Job]:
-    """Turn ``loss.lpips=0,0.5,1`` into one job per value.
+def curve_jobs(text: str) -> list[Job]:
+    """Turn ``quality:loss.lpips=0,0.5,1`` into one job per value.
 
     Raises:
         SystemExit: if the text does not look like that.
     """
-    knob, _, values = text.partition("=")
-    if not knob or not values:
-        raise SystemExit(f"--curve {text!r}: write KEY=VALUE,VALUE,...")
+    preset, _, setting = text.partition(":")
+    knob, _, values = setting.partition("=")
+    if not (preset and knob and values):
+        raise SystemExit(f"--curve {text!r}: write PRESET:KEY=VALUE,VALUE,...")
     return [
         Job(
             f"{preset} {knob}={value}",

@@ -126,7 +126,7 @@ def test_a_lens_the_evaluator_does_not_know_is_refused(load, tmp_path):
 
 def test_a_knob_becomes_one_run_per_value(load):
     quality = load("quality")
-    jobs = quality.curve_jobs("loss.vgg_content=0,0.5", "quality")
+    jobs = quality.curve_jobs("quality:loss.vgg_content=0,0.5")
     assert [job.flags for job in jobs] == [
         ("--preset", "quality", "--loss.vgg-content", "0"),
         ("--preset", "quality", "--loss.vgg-content", "0.5"),
@@ -134,7 +134,7 @@ def test_a_knob_becomes_one_run_per_value(load):
     assert quality.override("calibrate.cameras", "false") == ("--calibrate.no-cameras",)
     assert quality.override("seed", "3") == ("--seed", "3")
     with pytest.raises(SystemExit, match="KEY=VALUE"):
-        quality.curve_jobs("loss.lpips", "quality")
+        quality.curve_jobs("quality:loss.lpips")
 
 
 def test_scenes_may_be_repeated_and_both_means_two(load):
