@@ -1,6 +1,6 @@
 """Score every method on the real scenes with the neutral evaluator: ours, baselines, and peers.
 
-Run: python benchmarks/quality.py --scene both --presets fast quality [--peers DIR] [--curve PRESET:KEY=VALUES] [--work DIR]
+Run: python benchmarks/quality.py --scene both --presets fast quality [--peers DIR] [--curve PRESET:KEY=A,B] [--work W]
 Needs the folder ``bench`` (evaluator, cameras, masks) beside the real scenes. Prepares each scene once.
 
 Every row is scored with the cameras as given and, under ``aligned``, with each held-out camera aligned to that method's

@@ -73,6 +73,8 @@ class DirectConfig:
     scale: float = 0.1
     """Difference at which Huber turns linear, or half (cauchy) or three quarters (geman_mcclure) of the weight is lost
     [color in 0 to 1]."""
+    half_first: bool = False
+    """Make all passes but the last with photographs and texture of half the size: squares of 2x2 pixels lose weight."""
     base_level: int = 0
     """Take colors coarser than this level of the mip chain (1 to 3) from the least-squares mean, in which a photograph
     does not count more for being near, and only finer details from the robust solution; 0 takes all from the latter."""

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Num, UInt8
 from torch import Tensor
 
 from neuraltex.config.schema import PixelConfig
 from neuraltex.core.errors import DataError
 from neuraltex.core.runtime import logger, progress
 from neuraltex.fit import sharpness
+from neuraltex.fit.halve import halve
 from neuraltex.fit.outliers import enlarge, outlier_regions, thumbnail
 from neuraltex.fit.pixels import erode, weigh
 from neuraltex.fit.sampler import Window
@@ -23,13 +24,15 @@ from neuraltex.io import images
 from neuraltex.io.packed import read_packed
 from neuraltex.io.prepared import PreparedView
 
+PIXEL_BYTES = 14
+"""Memory of a pixel of :class:`ViewData` [byte]."""
 FOOTPRINT_STRIDE = 97
 """Every so many-th pixel tells the median footprint well enough."""
 
 
 @dataclass(frozen=True, eq=False)
 class ViewData:
-    """One photograph and where each of its pixels lies on the texture; 14 bytes per pixel.
+    """One photograph and where each of its pixels lies on the texture.
 
     Whole frames are kept because gradient and perceptual terms compare neighborhoods.
     """
@@ -43,6 +46,10 @@ class ViewData:
     def nbytes(self) -> int:
         """Memory it takes [byte]."""
         return self.image.nbytes + self.uv.nbytes + self.weight.nbytes + self.footprint.nbytes
+
+    def halved(self, texture_size: int) -> "ViewData":
+        """Return it at half its size, for a texture of half the size; see :func:`~neuraltex.fit.halve.halve`."""
+        return ViewData(*halve(self.image, self.uv, self.weight, self.footprint, texture_size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +109,8 @@ class ViewStore:
         budget_gb: Memory for views [GB]; at least one view is always kept.
         device: Where tiles go.
         use: Says which pixels [H, W] of a view have any weight; ``None`` leaves all as they are.
+        texture_size: Side of the texture that footprints refer to [texel]. If given, views can be had at half size and
+            are kept so in memory where not all have room whole.
     """
 
     def __init__(
@@ -111,10 +120,13 @@ class ViewStore:
         budget_gb: float,
         device: torch.device | str = "cpu",
         use: Callable[[PreparedView], Bool[np.ndarray, "H W"]] | None = None,
+        texture_size: int = 0,
     ) -> None:
         self.views, self.config, self.device, self._use = tuple(views), config, torch.device(device), use
+        self._texture_size = texture_size
         self._budget, self._used = budget_gb * 1024**3, 0
         self._cache: OrderedDict[int, ViewData] = OrderedDict()
+        self._halves: OrderedDict[int, ViewData] = OrderedDict()
         self._factors: Float[np.ndarray, " N"] | None = None
         self._outliers: list[Bool[np.ndarray, "h w"]] | None = None
         self._reference, self._is_measured = 1.0, False
@@ -152,10 +164,13 @@ class ViewStore:
 
     def _shrink(self, least: int) -> None:
         """Forget views until the budget is kept, or only so many are left."""
-        while self._used > self._budget and len(self._cache) > least:
-            self._used -= self._cache.popitem(last=False)[1].nbytes
+        for cache, least_here in ((self._halves, 0), (self._cache, least)):
+            while self._used > self._budget and len(cache) > least_here:
+                self._used -= cache.popitem(last=False)[1].nbytes
 
-    def stream(self, indices: Sequence[int] | None = None, readers: int = 1) -> Iterator[tuple[int, ViewData]]:
+    def stream(
+        self, indices: Sequence[int] | None = None, readers: int = 1, *, halved: bool = False
+    ) -> Iterator[tuple[int, ViewData]]:
         """Yield views one after the other with their index; threads read the next ones meanwhile.
 
         Whatever the budget, at most ``readers + 1`` views are in memory that the cache does not hold. Views enter the
@@ -165,20 +180,29 @@ class ViewStore:
         Args:
             indices: Which views in which order; ``None`` takes all.
             readers: Threads that read; more than one where looking at a view is quicker than reading it.
+            halved: Yield them at half their size.
         """
         order = list(range(len(self)) if indices is None else indices)
         self._measure()
         with ThreadPoolExecutor(readers, "read-views") as reader:
-            pending = deque(reader.submit(self._peek, index) for index in order[:readers])
+            pending = deque(reader.submit(self._peek, index, halved) for index in order[:readers])
             for place, index in enumerate(order):
                 data = pending.popleft().result()
-                pending.extend(reader.submit(self._peek, following) for following in order[place + readers :][:1])
+                following = order[place + readers :][:1]
+                pending.extend(reader.submit(self._peek, index, halved) for index in following)
                 self._keep_if_room(index, data)
-                yield index, data
+                yield index, self.halved(index, data) if halved else data
                 del data  # else one more would be in memory while the next ones are read
 
-    def _peek(self, index: int) -> ViewData:
-        found = self._cache.get(index)
+    def halved(self, index: int, data: ViewData) -> ViewData:
+        """Return a view that is at hand, e.g. from :meth:`stream`, at half its size."""
+        assert self._texture_size, "made without texture_size"
+        found = self._halves.get(index)
+        return data.halved(self._texture_size) if found is None else found
+
+    def _peek(self, index: int, halved: bool) -> ViewData:
+        found = self._halves.get(index) if halved else None
+        found = self._cache.get(index) if found is None else found
         return self._read(index) if found is None else found
 
     def _read(self, index: int) -> ViewData:
@@ -216,9 +240,13 @@ class ViewStore:
             logger.info("%.2g %% of the photographs do not agree with the others and are ignored", 100 * share)
 
     def _keep_if_room(self, index: int, data: ViewData) -> None:
-        if index not in self._cache and self._used + data.nbytes <= self._budget:
-            self._cache[index] = data
-            self._used += data.nbytes
+        if index in self._cache or index in self._halves:
+            return
+        halved = self._texture_size > 0 and PIXEL_BYTES * sum(h * w for h, w in self.sizes) > self._budget
+        kept, cache = (self.halved(index, data), self._halves) if halved else (data, self._cache)
+        if self._used + kept.nbytes <= self._budget:
+            cache[index] = kept
+            self._used += kept.nbytes
 
     def tile(self, window: Window) -> Tile:
         """Cut a window out of a photograph."""
@@ -247,7 +275,7 @@ class ViewStore:
 
 
 def squared_radius(
-    camera: Camera, rows: Int[np.ndarray, " H"], columns: Int[np.ndarray, " W"]
+    camera: Camera, rows: Num[np.ndarray, " H"], columns: Num[np.ndarray, " W"]
 ) -> Float[np.ndarray, "H W"]:
     """Return the squared distance of pixels from the principal point, 1 half a diagonal of the photograph away."""
     half2 = (camera.width**2 + camera.height**2) / 4

@@ -111,7 +111,10 @@ class GradientFit:
         self._held_out = scene.split("test")[: config.loop.val_views]
         kept_out = KeptOut(config.loop.check_share if config.loop.steps else 0, config.seed)
         use = kept_out.rest if kept_out.share else None
-        self.store = ViewStore(scene.split("train"), config.pixels, config.loop.cache_gb, self.device, use)
+        halve_for = scene.texture_size if config.direct.half_first else 0
+        self.store = ViewStore(
+            scene.split("train"), config.pixels, config.loop.cache_gb, self.device, use, texture_size=halve_for
+        )
         self._loss = scaled_loss(config.loss, self.store.sizes)
         self._first_perceptual = max(config.loop.steps - (config.loop.perceptual_steps or config.loop.steps), 0)
         self.sampler = WindowSampler(self.store.sizes, config.loop.batch, config.loop.crop, config.seed)

@@ -8,6 +8,7 @@ import torch
 from direct_cases import random_pixels, solve_charts
 
 from neuraltex.core.errors import DataError
+from neuraltex.fit.data import ViewData
 from neuraltex.fit.direct import reference
 from neuraltex.fit.direct.archive import SavedEquations, read_equations, write_equations
 from neuraltex.fit.direct.cells import KNOT
@@ -15,6 +16,7 @@ from neuraltex.fit.direct.chain import ColorChain
 from neuraltex.fit.direct.device import DeviceSums
 from neuraltex.fit.direct.equations import NormalEquations, Robust
 from neuraltex.fit.direct.penalty import Penalty, weights
+from neuraltex.fit.direct.trust import trust_in
 from neuraltex.texture.sample import build_mip_pyramid, sample_mip
 
 
@@ -97,6 +99,32 @@ def test_sums_in_torch_are_those_of_the_kernels(device: str, penalty: Penalty | 
     sums.add_photo(*photo, COLORS, falloff, robust, scale=1.2, alike=alike)
     sums.flush()
     np.testing.assert_allclose(theirs.rows, ours.rows, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_squares_of_pixels_lose_weight(device: str) -> None:
+    image, uv, weight, footprint = (part[:39, :49] for part in random_photo())
+    factors = np.random.default_rng(6).random((19, 24)).astype(np.float32)
+    each = np.pad(np.kron(factors, np.ones((2, 2), np.float32)), ((0, 1), (0, 1)), mode="edge")
+    ours, theirs, floats = (NormalEquations((32, 32), 3) for _ in range(3))
+    ours.add_photo(image, uv, weight, footprint, COLORS, None, factors)
+    sums = DeviceSums(theirs, torch.device(device))
+    sums.add_photo(image, uv, weight, footprint, COLORS, None, factors)
+    sums.flush()
+    color, trust = image / 255 * (0.8, 1.0, 1.1) - 0.02, weight / 255 * each
+    floats.add(uv.reshape(-1, 2), color.reshape(-1, 3), trust.reshape(-1), footprint.reshape(-1).astype(float))
+    np.testing.assert_allclose(ours.rows, floats.rows, atol=1e-4)
+    np.testing.assert_allclose(theirs.rows, floats.rows, atol=1e-3)
+
+
+@pytest.mark.parametrize("shaded", [False, True])
+def test_photographs_lose_the_weight_that_the_penalty_says(shaded: bool) -> None:
+    image, uv, weight, footprint = random_photo()
+    falloff = np.random.default_rng(4).uniform(0.6, 1, (40, 50)).astype(np.float32) if shaded else None
+    robust = Robust(black_chain(NormalEquations((32, 32), 3)), "l1", 0.2)
+    found = trust_in(ViewData(image, uv, weight, footprint), COLORS, falloff, robust, 1.5)
+    color = image / 255 / (1 if falloff is None else falloff[..., None]) * (0.8, 1.0, 1.1) - 0.02
+    np.testing.assert_allclose(found, np.where(weight > 0, weights("l1", color, 0.2), 1), rtol=1e-3)
 
 
 def test_a_near_photograph_does_not_outvote_a_far_one_if_all_count_alike() -> None:

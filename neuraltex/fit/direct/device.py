@@ -40,7 +40,7 @@ class DeviceSums:
         footprint: Float[np.ndarray, "H W"],
         colors: Float[np.ndarray, "K 3"],
         falloff: Float[np.ndarray, "H W"] | None = None,
-        robust: Robust | None = None,
+        robust: Robust | Float[np.ndarray, "h w"] | None = None,
         *,
         scale: float = 1.0,
         alike: bool = False,
@@ -53,12 +53,14 @@ class DeviceSums:
                 values = (values / self._pick(falloff.reshape(-1), places)[:, None]).clamp(max=len(colors) - 2)
             pixels = self._pick(uv.reshape(-1, 2), places)
             size = (self._pick(footprint.reshape(-1), places) * scale).nan_to_num(0, 1e5, 0)
-            trust = self._pick(weight.reshape(-1), places) / 255 * (size**2 if alike else 1)
+            share = self._pick(weight.reshape(-1), places) / 255 * (size**2 if alike else 1)
             found = _interpolate(table, values)
-            if robust is not None:
+            if isinstance(robust, np.ndarray):
+                share = share * self._pick(robust.reshape(-1), _square_of(places, weight.shape, robust.shape))
+            elif robust is not None:
                 squared = (found - self._seen(robust, pixels, size)).square().mean(-1)
-                trust = trust * penalty_weights(robust.penalty, squared, robust.scale)
-            reference.accumulate(self._images, pixels, found, trust, size)
+                share = share * penalty_weights(robust.penalty, squared, robust.scale)
+            reference.accumulate(self._images, pixels, found, share, size)
 
     def flush(self) -> None:
         """Add the sums to the equations and start anew."""
@@ -100,6 +102,12 @@ def penalty_weights(penalty: Penalty, squared: Float[Tensor, "*B"], scale: float
             return (1 + ratio) ** -2
         case _:
             return torch.ones_like(ratio)
+
+
+def _square_of(places: Tensor, whole: tuple[int, ...], half: tuple[int, ...]) -> Tensor:
+    """Return where in a photograph of half the size the pixels of a whole one lie."""
+    row, column = places // whole[1], places % whole[1]
+    return (row // 2).clamp(max=half[0] - 1) * half[1] + (column // 2).clamp(max=half[1] - 1)
 
 
 def _interpolate(table: Float[Tensor, "K 3"], values: Float[Tensor, "P 3"]) -> Float[Tensor, "P 3"]:

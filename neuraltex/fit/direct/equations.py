@@ -107,7 +107,7 @@ class NormalEquations:
         footprint: Float[np.ndarray, "H W"],
         colors: Float[np.ndarray, "K 3"],
         falloff: Float[np.ndarray, "H W"] | None = None,
-        robust: Robust | None = None,
+        robust: Robust | Float[np.ndarray, "h w"] | None = None,
         *,
         scale: float = 1.0,
         alike: bool = False,
@@ -122,14 +122,17 @@ class NormalEquations:
             colors: Color of the texture that each value of each channel stands for; more than 256 rows where dividing
                 by ``falloff`` makes larger values.
             falloff: What a vignette leaves of the light; ``None`` is everything.
-            robust: Takes weight from pixels that differ from a texture.
+            robust: Takes weight from pixels that differ from a texture. Or factors of their weight, one for 2x2 pixels;
+                a last odd row or column has that beside it.
             scale: Factor of the footprints.
             alike: Weigh pixels by their area on the texture, so that a photograph does not count more for being near.
         """
-        shade = np.zeros((0, 0), np.float32) if falloff is None else falloff
-        photo = (image, uv, weight, footprint.view(np.uint16), shade)
-        tables = _tables_of_bits(len(self.layout.sizes), float(scale), alike)
-        lookup, outlier = (np.ascontiguousarray(colors, np.float32), *tables), self._outlier(robust)
+        nothing = np.zeros((0, 0), np.float32)
+        shade, trust = nothing if falloff is None else falloff, robust if isinstance(robust, np.ndarray) else nothing
+        photo = (image, uv, weight, footprint.view(np.uint16), shade, trust)
+        tables = tables_of_bits(len(self.layout.sizes), float(scale), alike)
+        lookup = (np.ascontiguousarray(colors, np.float32), *tables)
+        outlier = self._outlier(robust if isinstance(robust, Robust) else None)
         squares = kernels.num_squares(*weight.shape)
         threads = _num_threads(weight.size)
         parts = [np.empty((0, 7), np.float32)] * threads
@@ -183,7 +186,7 @@ def mip_level(footprint: np.ndarray, num_levels: int) -> Float[np.ndarray, "*B"]
 
 
 @cache
-def _tables_of_bits(
+def tables_of_bits(
     num_levels: int, scale: float, alike: bool
 ) -> tuple[Float[np.ndarray, " 65536"], Float[np.ndarray, " 65536"]]:
     """Return the level, and the factor of a weight in 1/255, for the bits of a float16 footprint."""

@@ -33,7 +33,8 @@ def prepare(photo, lookup, size, outlier, out, bounds):  # type: ignore[no-untyp
 
     Args:
         photo: image [H, W, 3] uint8, uv [H, W, 2] float32, weight [H, W] uint8, bits of the float16 footprint [H, W],
-            and what a vignette leaves of the light [H, W], without rows where there is none.
+            what a vignette leaves of the light [H, W], and the factor of the weight for squares of 2x2 pixels
+            [H // 2, W // 2]; the last two without rows where there is none.
         lookup: Color of the texture for a value of each channel [K, 3] (values above 255 occur where a vignette is
             undone); level of the mip chain, and factor of the weight, for the bits of a footprint [65536].
         size: (Ht, Wt).
@@ -45,7 +46,7 @@ def prepare(photo, lookup, size, outlier, out, bounds):  # type: ignore[no-untyp
     Returns:
         Number of pixels.
     """
-    image, uv, weight, footprint, falloff = photo
+    image, uv, weight, footprint, falloff, trust = photo
     colors, levels, factors = lookup
     half, one = np.float32(0.5), np.float32(1)
     height, width = np.float32(size[0]), np.float32(size[1])
@@ -59,19 +60,51 @@ def prepare(photo, lookup, size, outlier, out, bounds):  # type: ignore[no-untyp
                 out[count, 0], out[count, 1] = uv[i, j, 0] * width - half, (one - uv[i, j, 1]) * height - half
                 out[count, 2] = levels[footprint[i, j]]
                 out[count, 3] = np.float32(weight[i, j]) * factors[footprint[i, j]]
+                if len(trust):
+                    out[count, 3] *= trust[min(i // 2, len(trust) - 1), min(j // 2, trust.shape[1] - 1)]
                 for c in range(3):
-                    value = np.float32(image[i, j, c])
-                    if len(falloff):
-                        value = min(value / falloff[i, j], np.float32(len(colors) - 2))
-                    lower = np.int64(value)
-                    color = colors[lower, c]
-                    if value > lower:
-                        color += (colors[lower + 1, c] - color) * (value - np.float32(lower))
-                    out[count, 4 + c] = color
+                    out[count, 4 + c] = _color(colors, image, falloff, i, j, c)
                 count += 1
         if len(outlier[0]):
             _weigh(out[first:count], outlier)
     return count
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _color(colors, image, falloff, i, j, c):  # type: ignore[no-untyped-def]
+    """Return the color of the texture that a pixel stands for."""
+    value = np.float32(image[i, j, c])
+    if len(falloff):
+        value = min(value / falloff[i, j], np.float32(len(colors) - 2))
+    lower = np.int64(value)
+    color = colors[lower, c]
+    if value > lower:
+        color += (colors[lower + 1, c] - color) * (value - np.float32(lower))
+    return color
+
+
+@njit(nogil=True, cache=True)
+def weigh_pixels(photo, lookup, size, outlier, trust, bounds):  # type: ignore[no-untyped-def]
+    """Fill ``trust`` [H, W] with the factors that pixels in some rows lose by differing from a texture.
+
+    The arguments are those of :func:`prepare`; ``bounds`` are rows.
+    """
+    image, uv, weight, footprint, falloff, _ = photo
+    colors, levels, _ = lookup
+    chain, table, penalty, scale = outlier
+    half, one, third, scale = np.float32(0.5), np.float32(1), np.float32(1 / 3), np.float32(scale)
+    height, width = np.float32(size[0]), np.float32(size[1])
+    for i in range(bounds[0], bounds[1]):
+        for j in range(weight.shape[1]):
+            trust[i, j] = one
+            if weight[i, j] == 0:
+                continue
+            x, y = uv[i, j, 0] * width - half, (one - uv[i, j, 1]) * height - half
+            r, g, b = sample_nearest_level(chain, table, x, y, levels[footprint[i, j]])
+            r = _color(colors, image, falloff, i, j, 0) - r
+            g = _color(colors, image, falloff, i, j, 1) - g
+            b = _color(colors, image, falloff, i, j, 2) - b
+            trust[i, j] = weight_of(penalty, (r * r + g * g + b * b) * third, scale)
 
 
 @njit(nogil=True, cache=True)

@@ -101,19 +101,26 @@ class Multigrid:
             if index:
                 self._correct(index)
 
-    def cycle(self) -> float:
-        """Correct from all coarser levels and relax; returns the relative residual before that."""
-        return self._correct(0) / max(self.norm, 1e-30)
+    def cycle(self, tolerance: float = 0.0) -> float:
+        """Correct from all coarser levels and relax; returns the relative residual before that.
+
+        Args:
+            tolerance: Nothing is corrected if the residual is not above it.
+        """
+        norm = max(self.norm, 1e-30)
+        return self._correct(0, tolerance * norm) / norm
 
     def residual(self) -> float:
         """Return the residual relative to the right-hand side."""
         self._refresh(0)
         return self._restrict(0, self.levels[0], self.levels[1]) / max(self.norm, 1e-30)
 
-    def _correct(self, index: int) -> float:
+    def _correct(self, index: int, tolerance: float = 0.0) -> float:
         level, below = self.levels[index], self.levels[index + 1]
         self._refresh(index)
         norm = self._restrict(index, level, below)
+        if norm <= tolerance:
+            return norm
         below.x[..., :3] = 0
         below.seams.hold(below.right)
         if index + 2 == len(self.levels):

@@ -67,7 +67,7 @@ def solve(
         multigrid.start()
     iterations, residual = 0, np.inf
     while iterations < config.max_iterations:
-        residual = multigrid.cycle()
+        residual = multigrid.cycle(config.tolerance)
         if residual <= config.tolerance:
             break
         iterations += 1

@@ -38,17 +38,21 @@ def direct_start(
         DataError: if no pixel lies on the texture, or saved equations cannot be read.
         ConfigError: if saved equations belong to another size or other levels.
     """
-    with freeing_at_once(), store.lend(memory_gb(size)):
+    with freeing_at_once():
         fit = DirectFit(scene.mesh, size, config.direct, size / scene.texture_size)
-        names = tuple(view.name for view in store.views)
         if config.direct.extend is None:
-            matches = calibrate_colors(store, config.color)
-            fit.run(store, matches)
-        else:
-            matches, names = _extend(fit, store, config, config.direct.extend)
-        if config.direct.save_equations and folder is not None and is_main():
-            write_equations(folder / FILE_NAME, SavedEquations(fit.equations, names))
-        return fit.finish(), matches
+            with store.lend(memory_gb(fit.size_first)):
+                matches = calibrate_colors(store, config.color)
+                fit.look(store, matches)
+        with store.lend(memory_gb(size)):
+            names = tuple(view.name for view in store.views)
+            if config.direct.extend is None:
+                fit.run(store, matches)
+            else:
+                matches, names = _extend(fit, store, config, config.direct.extend)
+            if config.direct.save_equations and folder is not None and is_main():
+                write_equations(folder / FILE_NAME, SavedEquations(fit.equations, names))
+            return fit.finish(), matches
 
 
 def _extend(fit: DirectFit, store: ViewStore, config: FitConfig, run: Path) -> tuple[ColorMatch, tuple[str, ...]]:

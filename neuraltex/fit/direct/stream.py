@@ -18,6 +18,7 @@ from neuraltex.fit.direct.device import DeviceSums
 from neuraltex.fit.direct.equations import NormalEquations, Robust
 from neuraltex.fit.direct.seams import seam_equations
 from neuraltex.fit.direct.solve import Solution, solve, unknowns
+from neuraltex.fit.direct.trust import trust_in
 from neuraltex.fit.distributed import own_share
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.texture.fill import number_charts
@@ -91,7 +92,9 @@ class DirectFit:
         self.config, self.footprint_scale, self._mesh = config, footprint_scale * config.footprint, mesh
         self.equations = NormalEquations((size, size), LEVELS if config.mip else 1)
         self._seams = seam_equations(mesh, (size, size)).times(config.seam)
+        self._is_half, self._base_level = False, config.base_level or None
         self._chain: ColorChain | None = None
+        self._rough: ColorChain | None = None
         self._base: np.ndarray | None = None
         self._seconds = {"accumulate": 0.0, "solve": 0.0}
 
@@ -101,11 +104,35 @@ class DirectFit:
         Raises:
             DataError: if no pixel of any photograph lies on the texture.
         """
-        passes = 1 if self.config.penalty == "l2" else max(self.config.passes, 1)
-        for index in range(passes):
-            if index:
+        passes = self._num_passes
+        for index in range(passes - 1 if self._rough else 0, passes):
+            if index and not self._rough:
                 self.compare()
             self.accumulate(store, matches, range(len(store)), f"pass {index + 1}/{passes}")
+
+    @property
+    def size_first(self) -> int:
+        """Side of the texture that the passes before the last work on [texel]."""
+        size = self.equations.size[0]
+        return size // 2 if self.config.half_first and self._num_passes > 1 and size % 2 == 0 else size
+
+    def look(self, store: ViewStore, matches: ColorMatch) -> None:
+        """Make all passes but the last at half the resolution if the settings say so; :meth:`run` makes the others."""
+        if self.size_first == self.equations.size[0]:
+            return
+        passes = self._num_passes
+        first = DirectFit(self._mesh, self.size_first, self.config, self.footprint_scale / self.config.footprint)
+        first._is_half, first._base_level = True, self._base_level and self._base_level - 1
+        for index in range(passes - 1):
+            first.accumulate(store, matches, range(len(store)), f"pass {index + 1}/{passes}")
+            first.compare()
+        self._rough, self._base = first._chain, first._base
+        for step, seconds in first._seconds.items():
+            self._seconds[step] += seconds
+
+    @property
+    def _num_passes(self) -> int:
+        return 1 if self.config.penalty == "l2" else max(self.config.passes, 1)
 
     def compare(self) -> None:
         """Solve roughly, forget the equations, and from now on compare photographs with the texture found."""
@@ -114,8 +141,8 @@ class DirectFit:
         self.equations.clear()
         trim_memory()  # of the solver
         self._chain = self._chain_of(solution.texture, solution.cells)
-        if is_first and self.config.base_level:
-            self._base = self._chain.level(self.config.base_level)
+        if is_first and self._base_level is not None:
+            self._base = self._chain.level(self._base_level)
 
     def go_on(self, equations: NormalEquations, texture: Float[np.ndarray, "Ht Wt 3"]) -> None:
         """Take over the equations of an earlier fit and the texture they led to.
@@ -165,13 +192,18 @@ class DirectFit:
             DataError: if no pixel lies on the texture.
         """
         config, share = self.config, own_share(views)
-        robust = None if self._chain is None else Robust(self._chain, config.penalty, config.scale)
-        alike = config.base_level > 0 and robust is None
+        robust: Robust | np.ndarray | None = None
+        if self._chain is not None:
+            robust = Robust(self._chain, config.penalty, config.scale)
+        alike = self._base_level is not None and robust is None and self._rough is None
         trim_memory()  # of what colors were calibrated on
         sums = self.equations if store.device.type == "cpu" else DeviceSums(self.equations, store.device)
         with timed("accumulate", self._seconds):
-            for index, data in progress(store.stream(share), total=len(share), label=label, unit="photo"):
+            photos = store.stream(share, halved=self._is_half)
+            for index, data in progress(photos, total=len(share), label=label, unit="photo"):
                 colors, falloff = _colors(matches, index, store, data)
+                if self._rough is not None:
+                    robust = self._trust(matches, index, store, store.halved(index, data))
                 pixels = (data.image, data.uv, data.weight, data.footprint)
                 sums.add_photo(*pixels, colors, falloff, robust, scale=self.footprint_scale, alike=alike)
                 del data, pixels, falloff  # else they would stay while the next ones are read
@@ -186,6 +218,12 @@ class DirectFit:
                 hint="Check the proof sheet: cameras and mesh do not agree",
             )
 
+    def _trust(self, matches: ColorMatch, index: int, store: ViewStore, half: ViewData) -> Float[np.ndarray, "h w"]:
+        """Compare a photograph of half the size with the texture that was found at half the resolution."""
+        assert self._rough is not None
+        robust = Robust(self._rough, self.config.penalty, self.config.scale)
+        return trust_in(half, *_colors(matches, index, store, half), robust, self.footprint_scale)
+
     def _unknowns(self, equations: NormalEquations) -> UInt8[np.ndarray, "Ht Wt"]:
         """Return what every texel is; charts are numbered anew, which is quick, since memory is short meanwhile."""
         return unknowns(equations, number_charts(self._mesh, equations.size), self._seams)
@@ -195,7 +233,7 @@ class DirectFit:
         with timed("solve", self._seconds):
             cells = self._unknowns(self.equations)
             start = None if self._chain is None else self._chain.level(0)
-            self._chain = None
+            self._chain = self._rough = None
             solution = solve(self.equations, cells, self._seams, config, start)
         logger.debug("residual %.2g after %d iterations", solution.residual, solution.iterations)
         return solution
@@ -209,6 +247,7 @@ def _colors(
     colors = matches.to_texture(ramp.to(matches.gain.device), index).cpu().numpy()
     if not matches.is_shaded:
         return colors, None
-    rows, columns = (np.arange(size) for size in data.weight.shape)
+    step = store.views[index].camera.height // data.weight.shape[0]  # 2 for photographs of half the size
+    rows, columns = (np.arange(size) * step + (step - 1) / 2 for size in data.weight.shape)
     radius2 = torch.from_numpy(squared_radius(store.views[index].camera, rows, columns)).to(matches.gain)
     return colors, matches.falloff(index, radius2).cpu().numpy().astype(np.float32)
