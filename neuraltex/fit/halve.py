@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from numba import njit
 
+from neuraltex.core.compiled import kernel
 from neuraltex.render.parallel import for_row_blocks
 
 REACH = 4.0
@@ -49,7 +49,7 @@ def _values_of_bits() -> Float[np.ndarray, " 65536"]:
     return np.maximum(np.nan_to_num(values, nan=0, posinf=1e5, neginf=0), 1)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _halve(photo, reach, out, first, last):  # type: ignore[no-untyped-def]
     image, uv, weight, footprint = photo
     small, place, trust, size = out

@@ -5,8 +5,10 @@ import math
 import numpy as np
 from numba import njit
 
+from neuraltex.core.compiled import kernel
 
-@njit(nogil=True, cache=True)
+
+@kernel
 def spread(uv_bits, uv, bits, stored, image, allowed, tables, limits, frame):  # type: ignore[no-untyped-def]
     """Spread packed pixels over a frame and multiply what the tables say about each; see ``pixels.weigh``.
 
@@ -46,7 +48,7 @@ def _is_saturated(color, bright, dark):  # type: ignore[no-untyped-def]
     return over or (color[0] < dark and color[1] < dark and color[2] < dark)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def detail(image, uv, weight, stride, near, far, out):  # type: ignore[no-untyped-def]
     """Add squared differences of brightness over two distances to the cells of the texture; see ``sharpness``.
 

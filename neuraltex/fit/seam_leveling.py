@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
 
+from neuraltex.core.compiled import kernel
 from neuraltex.fit.direct.seams import SeamRows, seam_equations, subtract_normal
 from neuraltex.geometry.mesh import Mesh
 
@@ -111,7 +112,7 @@ def _find_neighbors(inside, strip, place, columns):  # type: ignore[no-untyped-d
     return neighbors
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _relax(neighbors, majorant, screen, right, change, backward):  # type: ignore[no-untyped-def]
     """One sweep of Gauss-Seidel."""
     count = len(neighbors)

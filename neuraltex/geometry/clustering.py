@@ -95,7 +95,7 @@ def _choose_pairs(
     count = len(sums)
     best, cost_of = np.full(count, -1), np.full(count, np.inf)
     for index in range(len(pairs)):
-        a, b = pairs[index]
+        a, b = pairs[index, 0], pairs[index, 1]
         if crumb_area > 0 and min(sums[a, 3], sums[b, 3]) > crumb_area:
             continue
         cost = _cost(sums[a], sums[b], lengths[index], limit)

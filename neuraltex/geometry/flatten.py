@@ -128,7 +128,7 @@ def _descend(
 def _laplacian(values: np.ndarray, edges: np.ndarray, weights: np.ndarray) -> np.ndarray:
     out = np.zeros_like(values)
     for index in range(len(edges)):
-        a, b = edges[index]
+        a, b = edges[index, 0], edges[index, 1]
         for k in range(2):
             difference = weights[index] * (values[a, k] - values[b, k])
             out[a, k] += difference

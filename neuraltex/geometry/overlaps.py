@@ -66,7 +66,7 @@ def _overlap(first: np.ndarray, second: np.ndarray) -> bool:
 def _separates(triangle: np.ndarray, other: np.ndarray) -> bool:
     """Whether some edge of a counter-clockwise triangle has all of the other on its right."""
     for k in range(3):
-        x, y = triangle[k]
+        x, y = triangle[k, 0], triangle[k, 1]
         dx, dy = triangle[(k + 1) % 3, 0] - x, triangle[(k + 1) % 3, 1] - y
         limit = TOLERANCE * np.sqrt(dx * dx + dy * dy)
         outside = True

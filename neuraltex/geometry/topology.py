@@ -5,8 +5,9 @@ Half edge ``3 f + k`` runs from corner k of face f to the next corner; so it als
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numba import njit
 from scipy.sparse import coo_matrix
+
+from neuraltex.core.compiled import kernel
 
 
 def weld(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Int[np.ndarray, "F 3"]:
@@ -72,7 +73,7 @@ def components(links: Int[np.ndarray, "E 2"], num_nodes: int) -> tuple[int, Int[
     return int(_join(np.asarray(links, np.int64).reshape(-1, 2), label)), label
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _join(links, label):  # type: ignore[no-untyped-def]
     """Replace the numbers of nodes by those of their components (union-find with path halving); return how many."""
     for k in range(len(links)):

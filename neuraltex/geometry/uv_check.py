@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numba import njit
 
+from neuraltex.core.compiled import kernel
 from neuraltex.geometry.charts import signed_areas
 from neuraltex.geometry.mesh import Mesh
 
@@ -83,18 +84,19 @@ def overlapping_faces(corners: Float[np.ndarray, "F 3 2"], resolution: int) -> B
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _draw(corners: np.ndarray, owner: np.ndarray, found: np.ndarray, first_row: int, end_row: int) -> None:
     for face in range(len(corners)):
-        triangle = corners[face]
-        if _area(triangle) == 0:
+        ax, ay, bx, by = corners[face, 0, 0], corners[face, 0, 1], corners[face, 1, 0], corners[face, 1, 1]
+        cx, cy = corners[face, 2, 0], corners[face, 2, 1]
+        if (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) == 0:
             continue
-        left, right = _cells(triangle[:, 0].min(), triangle[:, 0].max(), owner.shape[1])
-        low, high = _cells(triangle[:, 1].min(), triangle[:, 1].max(), owner.shape[0])
+        left, right = _cells(min(ax, bx, cx), max(ax, bx, cx), owner.shape[1])
+        low, high = _cells(min(ay, by, cy), max(ay, by, cy), owner.shape[0])
         low, high = max(low, first_row), min(high, end_row)
         for row in range(low, high):
             for column in range(left, right):
-                if _covers(triangle, column + 0.5, row + 0.5):
+                if _covers(corners, face, column + 0.5, row + 0.5):
                     if owner[row, column] >= 0:
                         found[0, owner[row, column]] = True
                         found[1, face] = True
@@ -102,24 +104,18 @@ def _draw(corners: np.ndarray, owner: np.ndarray, found: np.ndarray, first_row: 
                         owner[row, column] = face
 
 
-@njit(cache=True)
-def _area(triangle: np.ndarray) -> float:
-    a, b = triangle[1] - triangle[0], triangle[2] - triangle[0]
-    return a[0] * b[1] - a[1] * b[0]
-
-
 @njit(cache=True, inline="always")
 def _cells(low: float, high: float, count: int) -> tuple:
     return max(int(np.floor(low - 0.5)), 0), min(int(np.ceil(high + 0.5)), count)
 
 
-@njit(cache=True)
-def _covers(triangle: np.ndarray, x: float, y: float) -> bool:
+@kernel
+def _covers(corners: np.ndarray, face: int, x: float, y: float) -> bool:
     """Whether a point lies inside; a point on an edge belongs to exactly one of the two faces that share the edge."""
     turns = 0
     for k in range(3):
-        ax, ay = triangle[k]
-        bx, by = triangle[(k + 1) % 3]
+        n = (k + 1) % 3
+        ax, ay, bx, by = corners[face, k, 0], corners[face, k, 1], corners[face, n, 0], corners[face, n, 1]
         swap = (ax > bx) or (ax == bx and ay > by)
         if swap:
             ax, ay, bx, by = bx, by, ax, ay

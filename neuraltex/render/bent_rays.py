@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit
 
+from neuraltex.core.compiled import kernel
 from neuraltex.geometry.camera import Camera
 from neuraltex.render.rays import normalized_grid
 
@@ -112,7 +113,7 @@ def _find_pixel(points: np.ndarray, x: float, y: float, slope: float) -> tuple:
     return px, py, max(abs(px + dx - x), abs(py + dy - y)) + 0.5 * slope
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bent_bounds(
     points: np.ndarray, reach: float, slope: float, box: tuple, begin: int, end: int
 ) -> tuple[int, int, int, int]:
@@ -122,10 +123,12 @@ def bent_bounds(
     if right < -reach or bottom < begin - reach or left > width + reach or top > end + reach or left > right:
         return 0, 0, 0, 0
     x, y, missed = _find_pixel(points, 0.5 * (left + right), 0.5 * (top + bottom), slope)
-    half = 1e-6 + (0.5 * max(right - left, bottom - top) + missed) / (1.0 - slope)
-    # The box of the face itself, moved by any displacement there is, bounds long faces better than the square.
-    low_x, high_x = max(x - half, left - reach), min(x + half, right + reach)
-    low_y, high_y = max(y - half, top - reach), min(y + half, bottom + reach)
+    # Displacements at two pixels differ by at most ``slope`` times their distance along the longer axis.
+    far = (0.5 * max(right - left, bottom - top) + missed) / (1.0 - slope)
+    wide, high = 1e-6 + 0.5 * (right - left) + missed + slope * far, 1e-6 + 0.5 * (bottom - top) + missed + slope * far
+    # The box of the face itself, moved by any displacement there is, bounds long faces better.
+    low_x, high_x = max(x - wide, left - reach), min(x + wide, right + reach)
+    low_y, high_y = max(y - high, top - reach), min(y + high, bottom + reach)
     return (
         max(int(np.ceil(max(low_x, 0.0) - 0.5)), 0),
         min(int(np.floor(min(high_x, width) + 0.5)), width),

@@ -4,9 +4,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
 
+from neuraltex.core.compiled import kernel
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.render.fragments import vertices_in_camera
+from neuraltex.render.kernels import corners_of
 from neuraltex.render.parallel import for_row_blocks
 from neuraltex.render.rays import normalized_grid
 
@@ -55,9 +57,9 @@ def distance_to(edges: Bool[np.ndarray, "H W"], limit: int = MAX_DISTANCE) -> Fl
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _predict(vertices: np.ndarray, face: np.ndarray, x: float, y: float) -> float:
+def _predict(vertices: np.ndarray, faces: np.ndarray, face: int, x: float, y: float) -> float:
     """Depth at which the ray (x, y, 1) meets the plane of a face; infinite if it does not."""
-    a, b, c = vertices[face[0]], vertices[face[1]], vertices[face[2]]
+    a, b, c = corners_of(vertices, faces, face)
     ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
     vx, vy, vz = c[0] - a[0], c[1] - a[1], c[2] - a[2]
     nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
@@ -65,7 +67,7 @@ def _predict(vertices: np.ndarray, face: np.ndarray, x: float, y: float) -> floa
     return (nx * a[0] + ny * a[1] + nz * a[2]) / slope if slope != 0.0 else np.inf
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mark_rows(
     begin: int,
     end: int,
@@ -89,9 +91,9 @@ def _mark_rows(
                 other = face_idx[k, m]
                 if face >= 0 and other >= 0:
                     allowed = tolerance * max(depth[i, j], depth[k, m])
-                    if abs(_predict(vertices, faces[face], grid[k, m, 0], grid[k, m, 1]) - depth[k, m]) <= allowed:
+                    if abs(_predict(vertices, faces, face, grid[k, m, 0], grid[k, m, 1]) - depth[k, m]) <= allowed:
                         continue
-                    if abs(_predict(vertices, faces[other], grid[i, j, 0], grid[i, j, 1]) - depth[i, j]) <= allowed:
+                    if abs(_predict(vertices, faces, other, grid[i, j, 0], grid[i, j, 1]) - depth[i, j]) <= allowed:
                         continue
                 if face >= 0 and i >= begin:
                     edges[i, j] = True
@@ -99,7 +101,7 @@ def _mark_rows(
                     edges[k, m] = True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _column_distances(edges: np.ndarray, limit: int, out: np.ndarray) -> None:
     height, width = edges.shape
     for j in range(width):

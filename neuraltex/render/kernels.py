@@ -10,10 +10,12 @@ Each loop has a readable twin in torch that the tests compare it with.
 import numpy as np
 from numba import njit
 
+from neuraltex.core.compiled import kernel
+
 # ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def ray_directions(grid: np.ndarray, rotation: np.ndarray, out: np.ndarray) -> None:
     """Write ``rotation @ (x, y, 1)`` into ``out [H*W, 3]``; missing rays become zero vectors, which hit nothing."""
     height, width = grid.shape[:2]
@@ -38,7 +40,18 @@ def rotate_about(points: np.ndarray, center: np.ndarray, rotation: np.ndarray) -
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _edge_normals(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> tuple:
+def corners_of(vertices: np.ndarray, faces: np.ndarray, face: int) -> tuple:
+    """Three corners as numbers: a row of an array is an object whose references threads would count in turns."""
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    return (
+        (vertices[i, 0], vertices[i, 1], vertices[i, 2]),
+        (vertices[j, 0], vertices[j, 1], vertices[j, 2]),
+        (vertices[k, 0], vertices[k, 1], vertices[k, 2]),
+    )
+
+
+@njit(cache=True, nogil=True, inline="always")
+def edge_normals(a: tuple, b: tuple, c: tuple) -> tuple:
     """Cross products B x C, C x A, A x B."""
     return (
         (b[1] * c[2] - b[2] * c[1], b[2] * c[0] - b[0] * c[2], b[0] * c[1] - b[1] * c[0]),
@@ -47,7 +60,7 @@ def _edge_normals(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> tuple:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def refine_hits(
     grid: np.ndarray,
     hits: np.ndarray,
@@ -71,8 +84,8 @@ def refine_hits(
             bary[i, j, 0] = bary[i, j, 1] = bary[i, j, 2] = 0.0
             if face < 0 or face >= len(faces) or not np.isfinite(x):
                 continue
-            a, b, c = vertices[faces[face, 0]], vertices[faces[face, 1]], vertices[faces[face, 2]]
-            na, nb, nc = _edge_normals(a, b, c)
+            a, b, c = corners_of(vertices, faces, face)
+            na, nb, nc = edge_normals(a, b, c)
             wa = na[0] * x + na[1] * y + na[2]
             wb = nb[0] * x + nb[1] * y + nb[2]
             wc = nc[0] * x + nc[1] * y + nc[2]
@@ -86,7 +99,7 @@ def refine_hits(
             depth[i, j] = (wa * a[2] + wb * b[2] + wc * c[2]) / total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def face_depth(
     grid: np.ndarray, face_idx: np.ndarray, vertices: np.ndarray, faces: np.ndarray, depth: np.ndarray
 ) -> None:
@@ -97,8 +110,8 @@ def face_depth(
             depth[i, j] = 0.0
             if face < 0:
                 continue
-            a = vertices[faces[face, 0]]
-            na, nb, nc = _edge_normals(a, vertices[faces[face, 1]], vertices[faces[face, 2]])
+            a, b, c = corners_of(vertices, faces, face)
+            na, nb, nc = edge_normals(a, b, c)
             x, y = grid[i, j, 0], grid[i, j, 1]
             wa = na[0] * x + na[1] * y + na[2]
             wb = nb[0] * x + nb[1] * y + nb[2]
@@ -123,7 +136,16 @@ def _slope(grid: np.ndarray, i: int, j: int, di: int, dj: int, k: int) -> float:
     return here - before if np.isfinite(before) else 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def count_faces(face_idx: np.ndarray, mask: np.ndarray, count: np.ndarray) -> None:
+    """Add the number of marked pixels that see each face."""
+    for i in range(face_idx.shape[0]):
+        for j in range(face_idx.shape[1]):
+            if mask[i, j]:
+                count[face_idx[i, j]] += 1
+
+
+@kernel
 def measure_surface(
     begin: int,
     end: int,
@@ -152,8 +174,8 @@ def measure_surface(
                 continue
             if face != last:
                 last, corners = face, corner_uvs[face]
-                a = vertices[faces[face, 0]]
-                na, nb, nc = _edge_normals(a, vertices[faces[face, 1]], vertices[faces[face, 2]])
+                a, b, c = corners_of(vertices, faces, face)
+                na, nb, nc = edge_normals(a, b, c)
                 nx, ny, nz = na[0] + nb[0] + nc[0], na[1] + nb[1] + nc[1], na[2] + nb[2] + nc[2]
                 volume = a[0] * na[0] + a[1] * na[1] + a[2] * na[2]
                 norm = nx * nx + ny * ny + nz * nz
@@ -191,7 +213,7 @@ def _depth_error(x: float, y: float, expected: float, measured: np.ndarray) -> f
     return abs(found - expected) / expected if found > 0.0 else np.nan
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def compare_depth_rows(
     grid: np.ndarray, depth: np.ndarray, pose: np.ndarray, k: np.ndarray, measured: np.ndarray, error: np.ndarray
 ) -> None:
@@ -209,12 +231,12 @@ def compare_depth_rows(
                     error[i, j] = _depth_error(column, k[1, 1] * y / z + k[1, 2], z, measured)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def compare_depths(
     pixels: np.ndarray, expected: np.ndarray, depth: np.ndarray, measured: np.ndarray, error: np.ndarray
 ) -> None:
     """Write the relative depth error of points at known pixels of a sensor; NaN where ``depth`` is 0."""
     for index in range(len(depth)):
         found = depth[index] > 0.0
-        x, y = pixels[index]
+        x, y = pixels[index, 0], pixels[index, 1]
         error[index] = _depth_error(x, y, expected[index], measured) if found else np.nan

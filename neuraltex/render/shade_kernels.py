@@ -3,10 +3,12 @@
 import numpy as np
 from numba import njit
 
+from neuraltex.core.compiled import kernel
+
 # ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_texture(
     face_idx: np.ndarray,
     bary: np.ndarray,
@@ -38,7 +40,7 @@ def add_texture(
                 covered[row, column] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_vertex_colors(
     face_idx: np.ndarray,
     bary: np.ndarray,
@@ -69,7 +71,7 @@ def _repeat(coordinate: float) -> float:
     return coordinate - np.floor(coordinate) if outside else coordinate
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_bilinear(texture: np.ndarray, u: float, v: float, out: np.ndarray) -> bool:
     """Add the color at (u right, v down) to ``out``; in a hole of the alpha channel do nothing and say so."""
     height, width, channels = texture.shape

@@ -14,6 +14,7 @@ from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.render.bent_rays import bent_bounds, ideal_pixels, is_bent
 from neuraltex.render.fragments import fragments_of, vertices_in_camera
+from neuraltex.render.kernels import corners_of, edge_normals
 from neuraltex.render.parallel import for_row_blocks, num_threads
 
 # ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
@@ -82,7 +83,7 @@ def project_vertices(vertices: np.ndarray, intrinsics: np.ndarray) -> np.ndarray
     """Pixel coordinates ``[V, 2]`` of vertices in camera axes; NaN where they are not in front of the camera."""
     screen = np.full((len(vertices), 2), np.nan)
     for index in range(len(vertices)):
-        x, y, z = vertices[index]
+        x, y, z = vertices[index, 0], vertices[index, 1], vertices[index, 2]
         if z > 0:
             screen[index, 0] = (intrinsics[0, 0] * x + intrinsics[0, 1] * y) / z + intrinsics[0, 2]
             screen[index, 1] = intrinsics[1, 1] * y / z + intrinsics[1, 2]
@@ -122,12 +123,11 @@ def draw_faces(
     width = face_idx.shape[1]
     edge = np.empty((3, 3))
     for face in range(len(faces)):
-        box = _box(vertices, screen, faces[face], intrinsics)
+        box = _box(vertices, screen, faces, face, intrinsics)
         left, right, top, bottom = _bounds(box, width, begin, end)
         if left >= right or top >= bottom:
             continue
-        a, b, c = vertices[faces[face, 0]], vertices[faces[face, 1]], vertices[faces[face, 2]]
-        volume = _edge_functions(a, b, c, inverse_k, edge)
+        volume = _edge_functions(corners_of(vertices, faces, face), inverse_k, edge)
         if volume == 0.0:
             continue
         slope = (edge[0, 0] + edge[1, 0] + edge[2, 0]) / volume
@@ -163,16 +163,15 @@ def draw_bent(
     """Draw all faces where pixels see the ideal pixels ``points [H, W, 2]``; else as :func:`draw_faces`."""
     edge, slack = np.empty((3, 3)), np.empty(3)
     for face in range(len(faces)):
-        box = _box(vertices, screen, faces[face], intrinsics)
+        box = _box(vertices, screen, faces, face, intrinsics)
         left, right, top, bottom = bent_bounds(points, reach, slope, box, begin, end)
         if left >= right or top >= bottom:
             continue
-        a, b, c = vertices[faces[face, 0]], vertices[faces[face, 1]], vertices[faces[face, 2]]
-        volume = _edge_functions(a, b, c, inverse_k, edge)
+        volume = _edge_functions(corners_of(vertices, faces, face), inverse_k, edge)
         if volume == 0.0:
             continue
-        for k in range(3):
-            slack[k] = -OVERDRAW * (abs(edge[k, 0]) + abs(edge[k, 1]))
+        for side in range(3):
+            slack[side] = -OVERDRAW * (abs(edge[side, 0]) + abs(edge[side, 1]))
         for row in range(top, bottom):
             for column in range(left, right):
                 x, y = points[row, column, 0], points[row, column, 1]
@@ -187,17 +186,18 @@ def draw_bent(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _box(vertices: np.ndarray, screen: np.ndarray, face: np.ndarray, k: np.ndarray) -> tuple:
+def _box(vertices: np.ndarray, screen: np.ndarray, faces: np.ndarray, face: int, intrinsics: np.ndarray) -> tuple:
     """Left, right, top and bottom of a face on the screen; empty (infinite, reversed) if it is behind the camera."""
-    ax, bx, cx = screen[face[0], 0], screen[face[1], 0], screen[face[2], 0]
-    ay, by, cy = screen[face[0], 1], screen[face[1], 1], screen[face[2], 1]
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    ax, bx, cx = screen[i, 0], screen[j, 0], screen[k, 0]
+    ay, by, cy = screen[i, 1], screen[j, 1], screen[k, 1]
     if np.isfinite(ax + bx + cx + ay + by + cy):
         return min(ax, bx, cx), max(ax, bx, cx), min(ay, by, cy), max(ay, by, cy)
-    return _clipped_box(vertices, face, k)
+    return _clipped_box(vertices, (i, j, k), intrinsics)
 
 
 @njit(cache=True, nogil=True)
-def _clipped_box(vertices: np.ndarray, face: np.ndarray, k: np.ndarray) -> tuple:
+def _clipped_box(vertices: np.ndarray, face: tuple, k: np.ndarray) -> tuple:
     """Box of the part of a face that is in front of the camera plane (by :data:`NEAR` of its extent in depth)."""
     left, right, top, bottom = np.inf, -np.inf, np.inf, -np.inf
     near = NEAR * max(vertices[face[0], 2], vertices[face[1], 2], vertices[face[2], 2])
@@ -227,18 +227,16 @@ def _bounds(box: tuple, width: int, begin: int, end: int) -> tuple:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _edge_functions(a: np.ndarray, b: np.ndarray, c: np.ndarray, inverse_k: np.ndarray, edge: np.ndarray) -> float:
+def _edge_functions(corners: tuple, inverse_k: np.ndarray, edge: np.ndarray) -> float:
     """Write three functions of the pixel (x, y, 1), positive inside whichever side is seen; return the volume."""
-    edge[0, 0], edge[0, 1], edge[0, 2] = b[1] * c[2] - b[2] * c[1], b[2] * c[0] - b[0] * c[2], b[0] * c[1] - b[1] * c[0]
-    edge[1, 0], edge[1, 1], edge[1, 2] = c[1] * a[2] - c[2] * a[1], c[2] * a[0] - c[0] * a[2], c[0] * a[1] - c[1] * a[0]
-    edge[2, 0], edge[2, 1], edge[2, 2] = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
-    volume = a[0] * edge[0, 0] + a[1] * edge[0, 1] + a[2] * edge[0, 2]
+    a, normals = corners[0], edge_normals(corners[0], corners[1], corners[2])
+    volume = a[0] * normals[0][0] + a[1] * normals[0][1] + a[2] * normals[0][2]
     sign = 1.0 if volume > 0 else -1.0
-    for k in range(3):
-        x, y, z = sign * edge[k, 0], sign * edge[k, 1], sign * edge[k, 2]
-        edge[k, 0] = x * inverse_k[0, 0]
-        edge[k, 1] = x * inverse_k[0, 1] + y * inverse_k[1, 1]
-        edge[k, 2] = x * inverse_k[0, 2] + y * inverse_k[1, 2] + z
+    for side in range(3):
+        x, y, z = sign * normals[side][0], sign * normals[side][1], sign * normals[side][2]
+        edge[side, 0] = x * inverse_k[0, 0]
+        edge[side, 1] = x * inverse_k[0, 1] + y * inverse_k[1, 1]
+        edge[side, 2] = x * inverse_k[0, 2] + y * inverse_k[1, 2] + z
     return abs(volume)
 
 

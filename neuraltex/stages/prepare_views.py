@@ -126,10 +126,12 @@ def _prepare_view(
 
     from neuraltex.io.photos import place_mask, place_photo
     from neuraltex.io.prepared import write_confidence, write_uv_map
+    from neuraltex.render.kernels import count_faces
     from neuraltex.render.uv_maps import render_maps
 
     maps = render_maps(rasterizer, mesh, target.camera, texture_size)
-    hits: np.ndarray = np.bincount(maps.face_idx[maps.uv_map.mask], minlength=mesh.num_faces)
+    hits = np.zeros(mesh.num_faces, np.int64)
+    count_faces(maps.face_idx, maps.uv_map.mask, hits)
     if not hits.any():
         return hits
     write_uv_map(target.uv, maps.uv_map)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
 
+from neuraltex.core.compiled import kernel
 from neuraltex.core.conventions import texel_from_uv
 from neuraltex.core.errors import ShapeError
 from neuraltex.geometry.charts import chart_components
@@ -107,7 +108,7 @@ def _fill(texture: np.ndarray, known: np.ndarray) -> None:
         _relax(texture, known, _SMOOTHING_SWEEPS)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _edge(ax, ay, bx, by, px, py):  # type: ignore[no-untyped-def]
     """Return twice the signed area of (a, b, p), computed the same way (but for the sign) for edge (b, a)."""
     if (ax, ay) <= (bx, by):
@@ -115,11 +116,12 @@ def _edge(ax, ay, bx, by, px, py):  # type: ignore[no-untyped-def]
     return -((ax - bx) * (py - by) - (ay - by) * (px - bx))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _mark_triangles(corners, value, inside):  # type: ignore[no-untyped-def]
     height, width = inside.shape
     for f in range(len(corners)):
-        ax, ay, bx, by, cx, cy = corners[f].ravel()
+        ax, ay, bx, by = corners[f, 0, 0], corners[f, 0, 1], corners[f, 1, 0], corners[f, 1, 1]
+        cx, cy = corners[f, 2, 0], corners[f, 2, 1]
         if not np.isfinite(ax + ay + bx + by + cx + cy):
             continue
         first, last = max(0, int(np.ceil(min(ax, bx, cx)))), min(width - 1, int(np.floor(max(ax, bx, cx))))
@@ -161,7 +163,7 @@ def _queue_neighbors(queued, y, x, ring):  # type: ignore[no-untyped-def]
                 ring.append((v, u))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _average_known(texture, known, y, x):  # type: ignore[no-untyped-def]
     """Set a texel to the mean of its known 8-neighbors."""
     height, width, channels = texture.shape
@@ -197,7 +199,7 @@ def _pull(texture, known):  # type: ignore[no-untyped-def]
     return coarse, coarse_known
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _push(texture, known, coarse):  # type: ignore[no-untyped-def]
     """Give unknown texels the bilinear sample of the coarser level at their center."""
     height, width, channels = texture.shape
@@ -214,7 +216,7 @@ def _push(texture, known, coarse):  # type: ignore[no-untyped-def]
                     texture[y, x, c] = near * above + far * (near * coarse[y1, x0, c] + far * coarse[y1, x1, c])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _relax(texture, known, sweeps):  # type: ignore[no-untyped-def]
     """Replace unknown texels by the mean of their 4-neighbors, in place (Gauss-Seidel)."""
     height, width, channels = texture.shape

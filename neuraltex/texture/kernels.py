@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from numba import njit
 
+from neuraltex.core.compiled import kernel
+
 _ROWS_PER_BLOCK = 32  # rows a thread owns in a run; small enough to balance, large enough to stay in cache
 _MIN_PIXELS_PER_THREAD = 20_000  # below this, starting a thread costs more than it saves
 _MAX_THREADS = 8  # every thread of a scatter reads all coordinates, which stops paying off
@@ -70,7 +72,7 @@ def _cell(coordinate, size):  # type: ignore[no-untyped-def]
     return first, min(first + 1, size - 1), coordinate - np.float32(first)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _gather(texture, uv, out, start, stop):  # type: ignore[no-untyped-def]
     height, width, channels = texture.shape
     half, one = np.float32(0.5), np.float32(1)
@@ -83,7 +85,7 @@ def _gather(texture, uv, out, start, stop):  # type: ignore[no-untyped-def]
             out[p, c] = top + (bottom - top) * wy
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _scatter(values, uv, out, thread, threads):  # type: ignore[no-untyped-def]
     height, width, channels = out.shape
     half, one = np.float32(0.5), np.float32(1)

@@ -9,6 +9,7 @@ from direct_cases import random_pixels, solve_charts
 
 from neuraltex.core.errors import DataError
 from neuraltex.fit.data import ViewData
+from neuraltex.fit.direct import equations as equations_module
 from neuraltex.fit.direct import reference
 from neuraltex.fit.direct.archive import SavedEquations, read_equations, write_equations
 from neuraltex.fit.direct.cells import KNOT
@@ -99,6 +100,20 @@ def test_sums_in_torch_are_those_of_the_kernels(device: str, penalty: Penalty | 
     sums.add_photo(*photo, COLORS, falloff, robust, scale=1.2, alike=alike)
     sums.flush()
     np.testing.assert_allclose(theirs.rows, ours.rows, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(200, 120), (16, 16)])
+def test_the_number_of_threads_changes_no_sum(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for threads in (1, 2, 5):
+        monkeypatch.setattr(equations_module, "_num_threads", lambda pixels, threads=threads: threads)
+        equations = NormalEquations(size, 4)
+        equations.add_photo(*random_photo(), COLORS, scale=3.0)
+        equations.add(*random_pixels(500))
+        found.append(equations.rows.copy())
+    assert found[0].any()
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

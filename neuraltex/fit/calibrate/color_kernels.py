@@ -9,8 +9,10 @@ import math
 import numpy as np
 from numba import njit
 
+from neuraltex.core.compiled import kernel
 
-@njit(nogil=True, cache=True)
+
+@kernel
 def mean_cells(color, weight, pixel_cell, radius2, out):  # type: ignore[no-untyped-def]
     """Add weighted colors, weights and squared radii of pixels to ``out`` [cells, 5]."""
     for p in range(len(pixel_cell)):
@@ -21,7 +23,7 @@ def mean_cells(color, weight, pixel_cell, radius2, out):  # type: ignore[no-unty
         out[pixel_cell[p], 4] += w * radius2[p]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def texture_step(view, cell, photo, weight, texture, model, out):  # type: ignore[no-untyped-def]
     """Add the normal equations of every cell to ``out`` [cells, 3, 2]: sum of a w (y - b), sum of a a w.
 
@@ -38,7 +40,7 @@ def texture_step(view, cell, photo, weight, texture, model, out):  # type: ignor
             out[k, c, 1] += wc * a * a
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def view_step(view, photo, seen, weight, model, out):  # type: ignore[no-untyped-def]
     """Add the moments of every photograph and channel to ``out`` [N, 3, 5]: w, w x, w y, w x x, w x y.
 
@@ -58,7 +60,7 @@ def view_step(view, photo, seen, weight, model, out):  # type: ignore[no-untyped
             out[v, c, 4] += wc * x * y
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def vignette_step(view, camera, photo, seen, basis, weight, model, out):  # type: ignore[no-untyped-def]
     """Add normal equations of log(photo / prediction) in ``basis`` [S, 3] to ``out`` [cameras, 3, 4]."""
     slope, offset, in_log, scale = model

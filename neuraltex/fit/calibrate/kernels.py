@@ -8,6 +8,8 @@ channels share one robust weight (Geman and McClure): ``1 / (1 + |r|^2 / scale^2
 import numpy as np
 from numba import njit
 
+from neuraltex.core.compiled import kernel
+
 
 @njit(cache=True, nogil=True, inline="always")
 def _bilinear(image: np.ndarray, x: float, y: float, c: int) -> float:
@@ -27,7 +29,7 @@ def _inside(image: np.ndarray, x: float, y: float) -> bool:
     return x >= 1.0 and y >= 1.0 and x <= image.shape[1] - 1.0 and y <= image.shape[0] - 1.0  # False for NaN
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def robust_cost(
     image: np.ndarray, pixels: np.ndarray, target: np.ndarray, weight: np.ndarray, scale: float
 ) -> tuple[float, float]:
@@ -137,7 +139,7 @@ def cell_equations(
                     matrix[j, i, k, m] += w * row[k] * row[m]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sample_rows(
     image: np.ndarray, pixels: np.ndarray, columns: np.ndarray, color: np.ndarray, rows: np.ndarray
 ) -> None:
@@ -158,7 +160,7 @@ def sample_rows(
                 rows[p, c, k] = gx * columns[p, 0, k] + gy * columns[p, 1, k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_rows(rows: np.ndarray, place: np.ndarray, out: np.ndarray) -> None:
     """Add ``rows [P, K]`` to the rows of ``out [Q, K]`` that ``place [P]`` names."""
     for p in range(len(rows)):

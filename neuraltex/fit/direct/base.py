@@ -9,7 +9,8 @@ application to image mosaics", 1983).
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from numba import njit
+
+from neuraltex.core.compiled import kernel
 
 
 def replace_base(
@@ -31,7 +32,7 @@ def replace_base(
     _add_upsampled(texture, base - coarse, cells, np.float32(2.0**-level))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _add_upsampled(texture, change, cells, shrink):  # type: ignore[no-untyped-def]
     """Add a coarse image, interpolated bilinearly, where ``cells`` is not 0."""
     half = np.float32(0.5)

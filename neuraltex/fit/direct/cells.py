@@ -7,6 +7,8 @@ from bit :data:`COUNT_SHIFT` on the number of finer texels it stands for.
 import numpy as np
 from numba import njit
 
+from neuraltex.core.compiled import kernel
+
 KNOT, RIGHT, DOWN = 1, 2, 4
 COUNT_SHIFT = 4
 
@@ -30,7 +32,7 @@ def coarsen_cells(cells):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def clear_outside(cells, x):  # type: ignore[no-untyped-def]
     """Set texels without unknowns to zero, without touching those that are."""
     for i in range(cells.shape[0]):

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int64, UInt8
 from numba import njit
 
+from neuraltex.core.compiled import kernel
 from neuraltex.fit.direct import operators
 from neuraltex.fit.direct.cells import coarsen_cells
 from neuraltex.fit.direct.layout import MipLayout, lookup_cell
@@ -60,7 +61,7 @@ def mean_levels(
         yield cells, dilate(means, cells > 0, 1, copy=False)[0]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _pack(values, out):  # type: ignore[no-untyped-def]
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -71,7 +72,7 @@ def _pack(values, out):  # type: ignore[no-untyped-def]
             out[i, j] = packed
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _unpack(packed, out):  # type: ignore[no-untyped-def]
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):

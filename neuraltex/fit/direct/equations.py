@@ -25,7 +25,7 @@ from neuraltex.fit.direct.penalty import Penalty, code
 from neuraltex.fit.direct.vectors import aligned_zeros
 from neuraltex.fit.distributed import sum_over_processes
 
-PIECE = 1 << 10
+PIECE = 16
 """Squares of a photograph that are prepared at a time; their pixels stay in cache until they are scattered."""
 ALL_REDUCE_ROWS = 1 << 22
 """Texels that are summed over processes at a time."""
@@ -52,7 +52,7 @@ class NormalEquations:
 
     Args:
         size: (Ht, Wt) of the texture.
-        levels: Levels of the mip chain; 1 lets every pixel constrain the finest texels.
+        levels: Levels of the mip chain, at most 4; 1 lets every pixel constrain the finest texels.
 
     Attributes:
         rows: Of each texel: center, right, down, down-right, down-left, red, green, blue.
@@ -64,6 +64,8 @@ class NormalEquations:
     rows: Float[np.ndarray, "R 8"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.levels > kernels.MOST_LEVELS:
+            raise ValueError(f"{self.levels} levels are more than {kernels.MOST_LEVELS}")
         self.layout = MipLayout.of(self.size, max(self.levels, 1))
         self.clear()
 
@@ -97,7 +99,10 @@ class NormalEquations:
         pixels[:, 0], pixels[:, 1] = texel_from_uv(uv.astype(np.float32), width, height)
         pixels[:, 2] = 0 if footprint is None else mip_level(footprint, len(self.layout.sizes))
         pixels[:, 3], pixels[:, 4:] = weight, color
-        self._scatter([pixels[pixels[:, 3] > 0]])
+        pixels = pixels[pixels[:, 3] > 0]
+        threads, table = _num_threads(len(pixels)), self.layout.table
+        owners = kernels.owners_of(height, threads)
+        run_threads(lambda thread: kernels.scatter(pixels, self.rows, table, owners, thread), threads)
 
     def add_photo(
         self,
@@ -133,23 +138,14 @@ class NormalEquations:
         tables = tables_of_bits(len(self.layout.sizes), float(scale), alike)
         lookup = (np.ascontiguousarray(colors, np.float32), *tables)
         outlier = self._outlier(robust if isinstance(robust, Robust) else None)
-        squares = kernels.num_squares(*weight.shape)
-        threads = _num_threads(weight.size)
-        parts = [np.empty((0, 7), np.float32)] * threads
-        memory = np.empty((min(PIECE, squares) + threads, kernels.SQUARE**2, 7), np.float32)
+        threads, table = _num_threads(weight.size), self.layout.table
+        memory = np.empty((threads, PIECE * kernels.SQUARE**2, 7), np.float32)
+        owners = kernels.owners_of(self.size[0], threads)
 
-        for start in range(0, squares, PIECE):
-            count = min(PIECE, squares - start)
+        def work(thread: int) -> None:
+            kernels.add_photo(photo, lookup, outlier, self.rows, table, memory[thread], owners, thread)
 
-            def work(index: int, start=start, count=count) -> None:  # type: ignore[no-untyped-def]
-                first, last = count * index // threads, count * (index + 1) // threads
-                out = memory[first:last].reshape(-1, 7)
-                parts[index] = out[
-                    : kernels.prepare(photo, lookup, self.size, outlier, out, (start + first, start + last))
-                ]
-
-            run_threads(work, threads)
-            self._scatter(parts)
+        run_threads(work, threads)
 
     def coverage(self) -> Float[np.ndarray, "Ht Wt"]:
         """Return the sum of the weights of the pixels that read each texel, shared with what coarser levels say."""
@@ -168,15 +164,6 @@ class NormalEquations:
         if robust is None:
             return np.zeros(0, np.int64), table, 0, 1.0
         return robust.chain.rows, table, code(robust.penalty), float(robust.scale)
-
-    def _scatter(self, parts: list[np.ndarray]) -> None:
-        threads, table = _num_threads(sum(map(len, parts))), self.layout.table
-
-        def work(index: int) -> None:
-            for pixels in parts:
-                kernels.scatter(pixels, self.rows, table, index, threads)
-
-        run_threads(work, threads)
 
 
 def mip_level(footprint: np.ndarray, num_levels: int) -> Float[np.ndarray, "*B"]:

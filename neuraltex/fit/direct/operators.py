@@ -10,6 +10,7 @@ results do not depend on the number of threads.
 import numpy as np
 from numba import njit
 
+from neuraltex.core.compiled import kernel
 from neuraltex.fit.direct.cells import COUNT_SHIFT, DOWN, RIGHT
 
 
@@ -34,7 +35,7 @@ def _couple(matrix, x, i, j):  # type: ignore[no-untyped-def]
     return r, g, b
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def relax(matrix, right, cells, x, held, begin, end, backward):  # type: ignore[no-untyped-def]
     """Gauss-Seidel over rows ``begin`` to ``end``.
 
@@ -69,7 +70,7 @@ def relax(matrix, right, cells, x, held, begin, end, backward):  # type: ignore[
                 x[i, j, 2] += b / d
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def restrict_residual(matrix, right, cells, x, coarse, below, norms, begin, end):  # type: ignore[no-untyped-def]
     """Put the sums of the residuals of 2x2 texels into ``below[..., 5:8]``, for rows of the coarser level.
 
@@ -105,7 +106,7 @@ def restrict_residual(matrix, right, cells, x, coarse, below, norms, begin, end)
         norms[p] = total
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def average(cells, x, below_cells, below, begin, end):  # type: ignore[no-untyped-def]
     """Put the means of the unknowns of 2x2 texels into ``below[..., :3]``, for rows of the coarser level."""
     height, width = cells.shape
@@ -125,7 +126,7 @@ def average(cells, x, below_cells, below, begin, end):  # type: ignore[no-untype
             below[p, q, 0], below[p, q, 1], below[p, q, 2] = r * share, g * share, b * share
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def coarse_terms(own, cells, x, coarse, begin, end):  # type: ignore[no-untyped-def]
     """Put minus the equations of a coarser level, shared among the texels below each texel, into ``own[..., 5:8]``."""
     for i in range(begin, end):
@@ -144,7 +145,7 @@ def coarse_terms(own, cells, x, coarse, begin, end):  # type: ignore[no-untyped-
             own[i, j, 5], own[i, j, 6], own[i, j, 7] = r * share, g * share, b * share
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def prolong(cells, x, below_cells, below, add, begin, end):  # type: ignore[no-untyped-def]
     """Add (or assign) the coarser level, interpolated bilinearly between texels that are linked, to rows of ``x``."""
     width = x.shape[1]
@@ -175,7 +176,7 @@ def prolong(cells, x, below_cells, below, add, begin, end):  # type: ignore[no-u
                 x[i, j, c] = near * upper + far * (near * below[v, q, c] + far * below[vv, uu, c])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def aggregate(matrix, below, begin, end):  # type: ignore[no-untyped-def]
     """Add the equations of a level, as sums over 2x2 texels, to ``below[..., :5]`` (Galerkin, piecewise constant)."""
     height, width = matrix.shape[0], matrix.shape[1]
@@ -213,7 +214,7 @@ def _move(value, below, i, j, v, u, row):  # type: ignore[no-untyped-def]
         below[row, q, 4] += value
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def add_smoothness(matrix, cells, weight):  # type: ignore[no-untyped-def]
     """Add ``weight`` times the squared difference of linked texels."""
     for i in range(matrix.shape[0]):
@@ -228,7 +229,7 @@ def add_smoothness(matrix, cells, weight):  # type: ignore[no-untyped-def]
                 matrix[i, j, 2] -= weight
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def fold(own, cells):  # type: ignore[no-untyped-def]
     """Let texels without unknowns take the color of the neighbor they are coupled with, and forget their equations.
 
@@ -251,7 +252,7 @@ def fold(own, cells):  # type: ignore[no-untyped-def]
                 own[i, j] = 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def pull_of(own, cells, coarse_pull, pull):  # type: ignore[no-untyped-def]
     """Put the row sums of a level and of coarser ones, per texel below each texel, into ``pull[..., 3]``."""
     height, width = cells.shape
@@ -270,7 +271,7 @@ def pull_of(own, cells, coarse_pull, pull):  # type: ignore[no-untyped-def]
             pull[i, j, 3] = total / max(cells[i, j] >> COUNT_SHIFT, 1)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def share_colors(own, cells, coarse):  # type: ignore[no-untyped-def]
     """Turn right-hand sides of a level into shares of the texels below, after adding those of the coarser one."""
     for i in range(cells.shape[0]):
@@ -282,7 +283,7 @@ def share_colors(own, cells, coarse):  # type: ignore[no-untyped-def]
                 own[i, j, c] *= share
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def add_shares(right, cells, coarse):  # type: ignore[no-untyped-def]
     """Add the shares of the coarser level to the right-hand sides of unknowns."""
     for i in range(cells.shape[0]):

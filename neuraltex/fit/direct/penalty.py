@@ -4,7 +4,8 @@ from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
-from numba import njit
+
+from neuraltex.core.compiled import kernel
 
 Penalty = Literal["l2", "l1", "huber", "cauchy", "geman_mcclure"]
 SHARPEST = 0.02
@@ -16,7 +17,7 @@ def code(penalty: Penalty) -> int:
     return get_args(Penalty).index(penalty)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def weight_of(penalty: int, squared: float, scale: float) -> float:
     """Return rho'(r) / r up to a factor, at most 1 except for L1, which has weight 1 at r = scale.
 

@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 from scipy import sparse
 
+from neuraltex.core.compiled import kernel
 from neuraltex.core.runtime import cpu_threads
 from neuraltex.fit.direct.equations import run_threads
 from neuraltex.fit.direct.seams import SeamRows, subtract_normal
@@ -125,7 +125,7 @@ def _row_sums(matrix: sparse.csr_matrix) -> Float[np.ndarray, " S"]:
     return np.asarray(abs(matrix).sum(1), np.float32).reshape(-1)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _refresh(system, base, colors, right, first, last):  # type: ignore[no-untyped-def]
     """Do what :meth:`SeamMatrix.refresh` says for some rows."""
     texels, starts, columns, values, majorant = system

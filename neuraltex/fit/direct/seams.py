@@ -5,8 +5,8 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 
+from neuraltex.core.compiled import kernel
 from neuraltex.core.conventions import texel_from_uv
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.geometry.seams import sample_cut_edges
@@ -71,7 +71,7 @@ def bilinear_cell(uv: Float[np.ndarray, "P 2"], size: tuple[int, int]) -> tuple[
     return texels, np.stack([(1 - wx) * (1 - wy), wx * (1 - wy), (1 - wx) * wy, wx * wy], 1)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def subtract_normal(texels, weights, strength, colors, right):  # type: ignore[no-untyped-def]
     """Subtract ``J' diag(strength) J colors`` from the right-hand side.
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
-from numba import njit
 
 from neuraltex.config.schema import DirectConfig
+from neuraltex.core.compiled import kernel
 from neuraltex.core.errors import ShapeError
 from neuraltex.core.runtime import trim_memory
 from neuraltex.fit.direct.cells import clear_outside, link_cells
@@ -95,7 +95,7 @@ def unknowns(equations: NormalEquations, charts: Int[np.ndarray, "Ht Wt"], seams
     return link_cells(label)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _spread(label, needed, before):  # type: ignore[no-untyped-def]
     """Give needed texels without a chart that of an 8-neighbor."""
     height, width = label.shape
