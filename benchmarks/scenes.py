@@ -40,6 +40,16 @@ class BenchScene:
     color_camera: str = ""
 
     @property
+    def folder(self) -> Path:
+        """Folder of the real data."""
+        return data_dir() / self.source
+
+    @property
+    def prepare_flags(self) -> list[str]:
+        """Flags of ``neuraltex prepare`` with complete names of files."""
+        return [str(self.folder / flag) if (self.folder / flag).is_file() else flag for flag in self.flags]
+
+    @property
     def cameras(self) -> Path:
         """The evaluator's held-out cameras of this scene."""
         return bench_dir() / f"{self.source}_test.json"
@@ -68,12 +78,11 @@ def prepare(scene: BenchScene, work: Path) -> dict[str, Any]:
     """Prepare a scene in ``work/NAME-prepared`` unless that is done; returns what it cost."""
     folder, costs = work / f"{scene.name}-prepared", work / f"{scene.name}-prepared.json"
     if not (folder / "scene.json").is_file():
-        source = data_dir() / scene.source
-        flags = [str(source / flag) if (source / flag).is_file() else flag for flag in scene.flags]
+        flags = scene.prepare_flags
         if scene.color_camera:
             rig = write_json(work / f"{scene.name}-camera.json", color_camera(scene.color_camera))
             flags += ["--color-camera", str(rig)]
-        write_json(costs, timed_verb("prepare", "--data", source, *flags, "--output-dir", folder))
+        write_json(costs, timed_verb("prepare", "--data", scene.folder, *flags, "--output-dir", folder))
     return read_json(costs) if costs.is_file() else {"seconds": None, "peak_gb": None}
 
 

@@ -186,20 +186,33 @@ def two_processes(bench: Bench) -> dict[str, Any]:
 
 
 def folder_to_glb(bench: Bench) -> dict[str, Any]:
-    """From a scene folder to a GLB: prepare with unwrapping, fit, export; three processes, their wall times added."""
+    """From a scene folder to a GLB, unwrapping included, in one process (best of two), and in one for each step."""
     found = {}
     for name in ("castle", "kitchen"):
-        fresh = bench.work / "fresh"
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
+        whole = min((_texture(bench, name) for _ in range(2)), key=lambda cost: cost["seconds"])
+        fresh = _fresh(bench)
         run = fresh / "run"
         steps = {"prepare": prepare(SCENES[name], fresh)}
         data = ("--data", fresh / f"{name}-prepared", "--output-dir", run)
         steps["optimize"] = timed_verb("optimize", *data, "--preset", bench.arguments.preset)
         steps["export"] = timed_verb("export", "--run", run, "--to", fresh / "textured.glb")
-        total = round(sum(step["seconds"] for step in steps.values()), 1)
-        found[name] = {**steps, "seconds": total, "texrecon_seconds": TARGETS["folder_to_glb_seconds"][name]}
+        facts = {"seconds": whole["seconds"], "texrecon_seconds": TARGETS["folder_to_glb_seconds"][name]}
+        found[name] = {"texture": whole, **steps, **facts}
     return found
+
+
+def _texture(bench: Bench, name: str) -> dict[str, Any]:
+    scene, folder = SCENES[name], _fresh(bench)
+    flags = ("--data", scene.folder, *scene.prepare_flags, "--preset", bench.arguments.preset)
+    return timed_verb("texture", *flags, "--output-dir", folder / "out")
+
+
+def _fresh(bench: Bench) -> Path:
+    """Return an empty folder, always the same."""
+    fresh = bench.work / "fresh"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    return fresh
 
 
 def neural_texgen(bench: Bench) -> dict[str, Any]:

@@ -19,6 +19,7 @@ VERBS = {
     "optimize": "fit a texture to a prepared scene",
     "compare": "score runs and foreign textured meshes on held-out photographs; HTML report",
     "export": "write the textured mesh as GLB, OBJ or PLY, or the texture as PNG or EXR",
+    "texture": "prepare, optimize and export in one go: from a scene to a GLB",
     "view": "look at a run in the browser",
     "doctor": "show versions and backends, what is missing and how to get it",
 }
