@@ -73,8 +73,8 @@ def _scene(scene: str, result: dict[str, Any], images: Path) -> list[str]:
         parts.append(table((f"{scene}, aligned", "PSNR fit", "SSIM fit", "LPIPS fit", "moved"), aligned))
     curve = [row for row in rows if row["kind"] == "curve"]
     if curve:
-        lines = [[f"`{row['knob']}` {row['value']}", *_scores(row, "scores", FITTED), _seconds(row)] for row in curve]
-        parts.append(table((f"{scene}, sharpness knob", "PSNR fit", "SSIM fit", "LPIPS fit", "s"), lines))
+        lines = [[_name(row), *_scores(row, "scores", FITTED)] for row in curve]
+        parts.append(table((f"{scene}, sharpness knobs", "PSNR fit", "SSIM fit", "LPIPS fit"), lines))
     if peers:
         parts.append(_plots(scene, rows, peers, images))
     return parts
@@ -97,9 +97,10 @@ def _plots(scene: str, rows: list[Row], peers: list[Row], images: Path) -> str:
 
 
 def _point(row: Row, key: str) -> Point:
-    name = str(row.get("value", _short(row["method"])))
+    name = f"{row['knob'].split('.')[-1]} {row['value']}" if row["kind"] == "curve" else _short(row["method"])
     kind = "baseline" if row["kind"] == "bounded" else row["kind"]
-    return Point(name, row[key]["psnr_fit"], row[key]["lpips_fit"], kind)
+    curve = row["method"].partition("=")[0] if row["kind"] == "curve" else ""
+    return Point(name, row[key]["psnr_fit"], row[key]["lpips_fit"], kind, curve)
 
 
 def _goals(result: dict[str, Any]) -> str:

@@ -20,12 +20,13 @@ LINE_HEIGHT = 13
 
 @dataclass(frozen=True)
 class Point:
-    """One method; ``kind`` chooses its marker, one of :data:`COLORS`; points of a curve are joined in their order."""
+    """One method; ``kind`` chooses its marker, one of :data:`COLORS`; points of one ``curve`` are joined in their order."""
 
     name: str
     x: float
     y: float
     kind: str
+    curve: str = ""
 
 
 def scatter(title: str, x_label: str, y_label: str, points: Sequence[Point]) -> str:
@@ -71,8 +72,12 @@ def _labels(title: str, x_label: str, y_label: str) -> str:
 
 
 def _curve(place: _Axes, points: Sequence[Point]) -> str:
-    steps = [f"{place.x(p.x):.1f} {place.y(p.y):.1f}" for p in points if p.kind == "curve"]
-    return f'<path d="M{"L".join(steps)}" stroke="{COLORS["curve"]}" fill="none"/>' if len(steps) > 1 else ""
+    curves: dict[str, list[str]] = {}
+    for p in points:
+        if p.curve:
+            curves.setdefault(p.curve, []).append(f"{place.x(p.x):.1f} {place.y(p.y):.1f}")
+    lines = "".join(f"M{'L'.join(steps)}" for steps in curves.values() if len(steps) > 1)
+    return f'<path d="{lines}" stroke="{COLORS["curve"]}" fill="none"/>' if lines else ""
 
 
 def _marker(place: _Axes, point: Point) -> str:
