@@ -10,7 +10,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 440, 62, 18, 34, 46
 COLORS = {"preset": "#c2410c", "curve": "#c2410c", "baseline": "#2563eb", "peer": "#2563eb", "published": "#475569"}
 WORDS = {
     "preset": "neuraltex",
-    "curve": "neuraltex, sharpness knob",
+    "curve": "a knob turned",
     "baseline": "run here",
     "peer": "run here",
     "published": "published",
@@ -107,11 +107,11 @@ def _names(place: _Axes, points: Sequence[Point]) -> list[str]:
 
 def _legend(points: Sequence[Point]) -> list[str]:
     words = list(dict.fromkeys((WORDS[point.kind], COLORS[point.kind]) for point in points))
-    total = sum(7 * len(word) + 24 for word, _ in words)
+    total = sum(6 * len(word) + 24 for word, _ in words)
     x, parts = WIDTH - RIGHT - total, []
     for word, color in words:
         parts.append(f'<circle cx="{x}" cy="14" r="4" fill="{color}"/>{_text(x + 8, 18, word, "start", color)}')
-        x += 7 * len(word) + 24
+        x += 6 * len(word) + 24
     return parts
 
 
