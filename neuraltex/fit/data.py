@@ -188,8 +188,7 @@ class ViewStore:
             pending = deque(reader.submit(self._peek, index, halved) for index in order[:readers])
             for place, index in enumerate(order):
                 data = pending.popleft().result()
-                following = order[place + readers :][:1]
-                pending.extend(reader.submit(self._peek, index, halved) for index in following)
+                pending.extend(reader.submit(self._peek, later, halved) for later in order[place + readers :][:1])
                 self._keep_if_room(index, data)
                 yield index, self.halved(index, data) if halved else data
                 del data  # else one more would be in memory while the next ones are read

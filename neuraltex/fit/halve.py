@@ -1,11 +1,10 @@
 """Photographs of half the size with their uv maps: what a rough look at all of them needs, at a quarter of the cost."""
 
-from functools import cache
-
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from neuraltex.core.compiled import kernel
+from neuraltex.fit.footprints import footprint_of_bits
 from neuraltex.render.parallel import for_row_blocks
 
 REACH = 4.0
@@ -37,16 +36,9 @@ def halve(image: np.ndarray, uv: np.ndarray, weight: np.ndarray, footprint: np.n
     small = np.empty((height, width, 3), np.uint8), np.zeros((height, width, 2), np.float32)
     rest = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint16)
     photo, out = (image, uv, weight, footprint.view(np.uint16)), (*small, *rest)
-    reach = _values_of_bits() * np.float32(REACH / texture_size)
+    reach = np.maximum(footprint_of_bits(), 1) * np.float32(REACH / texture_size)
     for_row_blocks(lambda first, last: _halve(photo, reach, out, first, last), height)
     return (*small, rest[0], rest[1].view(np.float16))
-
-
-@cache
-def _values_of_bits() -> Float[np.ndarray, " 65536"]:
-    """Return the footprint for the bits of a float16; at least one texel."""
-    values = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
-    return np.maximum(np.nan_to_num(values, nan=0, posinf=1e5, neginf=0), 1)
 
 
 @kernel

@@ -6,15 +6,13 @@ in the scatter each thread owns whole rows of the texture, hence a texel always 
 The readable twin is ``sample_bilinear_reference``.
 """
 
-import threading
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from jaxtyping import Float
 from numba import njit
 
 from neuraltex.core.compiled import kernel
+from neuraltex.core.threads import run_threads
 
 _ROWS_PER_BLOCK = 32  # rows a thread owns in a run; small enough to balance, large enough to stay in cache
 _MIN_PIXELS_PER_THREAD = 20_000  # below this, starting a thread costs more than it saves
@@ -26,7 +24,7 @@ def gather(texture: Float[np.ndarray, "Ht Wt C"], uv: Float[np.ndarray, "P 2"]) 
     out = np.empty((len(uv), texture.shape[2]), np.float32)
     threads = _num_threads(len(uv))
     bounds = [len(uv) * index // threads for index in range(threads + 1)]
-    _run(lambda index: _gather(texture, uv, out, bounds[index], bounds[index + 1]), threads)
+    run_threads(lambda index: _gather(texture, uv, out, bounds[index], bounds[index + 1]), threads)
     return out
 
 
@@ -42,22 +40,12 @@ def scatter_into(
 ) -> Float[np.ndarray, "Ht Wt C"]:
     """Add :func:`scatter` to an existing array and return it."""
     threads = _num_threads(len(uv))
-    _run(lambda index: _scatter(values, uv, out, index, threads), threads)
+    run_threads(lambda index: _scatter(values, uv, out, index, threads), threads)
     return out
 
 
 def _num_threads(num_pixels: int) -> int:
     return max(1, min(torch.get_num_threads(), num_pixels // _MIN_PIXELS_PER_THREAD, _MAX_THREADS))
-
-
-def _run(work: Callable[[int], None], threads: int) -> None:
-    """Call ``work(0..threads-1)`` at once; plain threads, because a pool would not survive a fork of the process."""
-    others = [threading.Thread(target=work, args=(index,)) for index in range(1, threads)]
-    for thread in others:
-        thread.start()
-    work(0)
-    for thread in others:
-        thread.join()
 
 
 @njit(nogil=True, cache=True, inline="always")

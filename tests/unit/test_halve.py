@@ -76,7 +76,7 @@ def test_distractor_loses_its_weight_to_a_rough_first_pass(tmp_path) -> None:
     for penalty in ("l2", "geman_mcclure"):
         config = fit_config(penalty=penalty, half_first=True, passes=3).direct
         fit, matches = DirectFit(scene.mesh, SIZE, config), ColorMatch.identity(len(store))
-        fit.look(store, matches)
+        fit.run_halved(store, matches)
         fit.run(store, matches)
         result = fit.finish()
         errors.append(np.abs(result.texture - true_texture().numpy())[result.weights > 0.5].mean())

@@ -7,8 +7,6 @@ itself, its right, lower, lower right and lower left neighbor. Three more hold t
 number of photographs; sums over processes and over time are exact.
 """
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -18,12 +16,14 @@ from jaxtyping import Float, UInt8
 
 from neuraltex.core.conventions import texel_from_uv
 from neuraltex.core.runtime import cpu_threads
+from neuraltex.core.threads import run_threads
 from neuraltex.fit.direct import kernels
 from neuraltex.fit.direct.chain import ColorChain
 from neuraltex.fit.direct.layout import MipLayout
 from neuraltex.fit.direct.penalty import Penalty, code
 from neuraltex.fit.direct.vectors import aligned_zeros
 from neuraltex.fit.distributed import sum_over_processes
+from neuraltex.fit.footprints import footprint_of_bits
 
 PIECE = 16
 """Squares of a photograph that are prepared at a time; their pixels stay in cache until they are scattered."""
@@ -177,21 +177,10 @@ def tables_of_bits(
     num_levels: int, scale: float, alike: bool
 ) -> tuple[Float[np.ndarray, " 65536"], Float[np.ndarray, " 65536"]]:
     """Return the level, and the factor of a weight in 1/255, for the bits of a float16 footprint."""
-    values = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
-    footprint = np.nan_to_num(values, nan=0, posinf=1e5, neginf=0) * np.float32(scale)
+    footprint = footprint_of_bits() * np.float32(scale)
     factor = footprint**2 if alike else np.ones_like(footprint)
     return mip_level(footprint, num_levels), factor / np.float32(255)
 
 
 def _num_threads(num_pixels: int) -> int:
     return max(1, min(cpu_threads(), num_pixels // 20_000, 8))
-
-
-def run_threads(work: Callable[[int], None], threads: int) -> None:
-    """Call ``work(0..threads-1)`` at once; plain threads, because a pool would not survive a fork of the process."""
-    others = [threading.Thread(target=work, args=(index,)) for index in range(1, threads)]
-    for thread in others:
-        thread.start()
-    work(0)
-    for thread in others:
-        thread.join()

@@ -100,7 +100,7 @@ def prepare(photo, lookup, table, outlier, out, bounds, owners, thread):  # type
                 if not _reaches(out[count, 1], out[count, 2], table[0, 1], owners, thread):
                     continue
                 out[count, 3] = np.float32(weight[i, j]) * factors[footprint[i, j]]
-                if len(trust):
+                if trust.size > 0:
                     out[count, 3] *= trust[min(i // 2, len(trust) - 1), min(j // 2, trust.shape[1] - 1)]
                 for c in range(3):
                     out[count, 4 + c] = _color(colors, image, falloff, i, j, c)
@@ -124,40 +124,45 @@ def _color(colors, image, falloff, i, j, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def weigh_pixels(photo, lookup, size, outlier, trust, bounds):  # type: ignore[no-untyped-def]
+def weigh_pixels(photo, lookup, outlier, trust, bounds):  # type: ignore[no-untyped-def]
     """Fill ``trust`` [H, W] with the factors that pixels in some rows lose by differing from a texture.
 
     The arguments are those of :func:`prepare`; ``bounds`` are rows.
     """
     image, uv, weight, footprint, falloff, _ = photo
     colors, levels, _ = lookup
-    chain, table, penalty, scale = outlier
-    half, one, third, scale = np.float32(0.5), np.float32(1), np.float32(1 / 3), np.float32(scale)
-    height, width = np.float32(size[0]), np.float32(size[1])
+    half, one, table = np.float32(0.5), np.float32(1), outlier[1]
+    height, width = np.float32(table[0, 1]), np.float32(table[0, 2])
     for i in range(bounds[0], bounds[1]):
         for j in range(weight.shape[1]):
             trust[i, j] = one
             if weight[i, j] == 0:
                 continue
             x, y = uv[i, j, 0] * width - half, (one - uv[i, j, 1]) * height - half
-            r, g, b = sample_nearest_level(chain, table, x, y, levels[footprint[i, j]])
-            r = _color(colors, image, falloff, i, j, 0) - r
-            g = _color(colors, image, falloff, i, j, 1) - g
-            b = _color(colors, image, falloff, i, j, 2) - b
-            trust[i, j] = weight_of(penalty, (r * r + g * g + b * b) * third, scale)
+            r = _color(colors, image, falloff, i, j, 0)
+            g = _color(colors, image, falloff, i, j, 1)
+            b = _color(colors, image, falloff, i, j, 2)
+            trust[i, j] = _agreement(outlier, x, y, levels[footprint[i, j]], (r, g, b))
 
 
 @kernel
 def _weigh(pixels, outlier):  # type: ignore[no-untyped-def]
     """Take weight from pixels whose color differs from that of a texture."""
-    chain, table, penalty, scale = outlier
-    third, half, scale = np.float32(1 / 3), np.float32(0.5), np.float32(scale)
+    chain, table, half = outlier[0], outlier[1], np.float32(0.5)
     for p in range(len(pixels)):
         q = min(p + AHEAD, len(pixels) - 1)
         _ask_for(chain, table, np.int64(pixels[q, 2] + half), pixels[q, 0], pixels[q, 1])
-        r, g, b = sample_nearest_level(chain, table, pixels[p, 0], pixels[p, 1], pixels[p, 2])
-        r, g, b = pixels[p, 4] - r, pixels[p, 5] - g, pixels[p, 6] - b
-        pixels[p, 3] *= np.float32(weight_of(penalty, (r * r + g * g + b * b) * third, scale))
+        color = (pixels[p, 4], pixels[p, 5], pixels[p, 6])
+        pixels[p, 3] *= _agreement(outlier, pixels[p, 0], pixels[p, 1], pixels[p, 2], color)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _agreement(outlier, x, y, level, color):  # type: ignore[no-untyped-def]
+    """Return the weight that the difference of a color from that of a texture leaves."""
+    chain, table, penalty, scale = outlier
+    r, g, b = sample_nearest_level(chain, table, x, y, level)
+    r, g, b = color[0] - r, color[1] - g, color[2] - b
+    return np.float32(weight_of(penalty, (r * r + g * g + b * b) * np.float32(1 / 3), np.float32(scale)))
 
 
 @njit(nogil=True, cache=True, inline="always")

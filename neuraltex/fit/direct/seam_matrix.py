@@ -12,7 +12,7 @@ from scipy import sparse
 
 from neuraltex.core.compiled import kernel
 from neuraltex.core.runtime import cpu_threads
-from neuraltex.fit.direct.equations import run_threads
+from neuraltex.core.threads import run_threads
 from neuraltex.fit.direct.seams import SeamRows, subtract_normal
 
 ROWS_PER_THREAD = 10_000

@@ -43,7 +43,7 @@ def direct_start(
         if config.direct.extend is None:
             with store.lend(memory_gb(fit.size_first)):
                 matches = calibrate_colors(store, config.color)
-                fit.look(store, matches)
+                fit.run_halved(store, matches)
         with store.lend(memory_gb(size)):
             names = tuple(view.name for view in store.views)
             if config.direct.extend is None:

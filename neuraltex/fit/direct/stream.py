@@ -86,13 +86,17 @@ class DirectFit:
         size: Side of the texture [texel].
         config: Settings.
         footprint_scale: Factor that turns the footprints of the scene into texels of this texture.
+        halved: Fit photographs of half the size. Levels in ``config`` are those of a texture twice as large, and so are
+            footprints, which leaves their factor as it is.
     """
 
-    def __init__(self, mesh: Mesh, size: int, config: DirectConfig, footprint_scale: float = 1.0) -> None:
+    def __init__(
+        self, mesh: Mesh, size: int, config: DirectConfig, footprint_scale: float = 1.0, *, halved: bool = False
+    ) -> None:
         self.config, self.footprint_scale, self._mesh = config, footprint_scale * config.footprint, mesh
         self.equations = NormalEquations((size, size), LEVELS if config.mip else 1)
         self._seams = seam_equations(mesh, (size, size)).times(config.seam)
-        self._is_half, self._base_level = False, config.base_level or None
+        self._halved, self._base_level = halved, config.base_level - halved if config.base_level else None
         self._chain: ColorChain | None = None
         self._rough: ColorChain | None = None
         self._base: np.ndarray | None = None
@@ -105,8 +109,8 @@ class DirectFit:
             DataError: if no pixel of any photograph lies on the texture.
         """
         passes = self._num_passes
-        for index in range(passes - 1 if self._rough else 0, passes):
-            if index and not self._rough:
+        for index in range(passes - 1 if self._rough is not None else 0, passes):
+            if index and self._rough is None:
                 self.compare()
             self.accumulate(store, matches, range(len(store)), f"pass {index + 1}/{passes}")
 
@@ -116,13 +120,13 @@ class DirectFit:
         size = self.equations.size[0]
         return size // 2 if self.config.half_first and self._num_passes > 1 and size % 2 == 0 else size
 
-    def look(self, store: ViewStore, matches: ColorMatch) -> None:
+    def run_halved(self, store: ViewStore, matches: ColorMatch) -> None:
         """Make all passes but the last at half the resolution if the settings say so; :meth:`run` makes the others."""
         if self.size_first == self.equations.size[0]:
             return
         passes = self._num_passes
-        first = DirectFit(self._mesh, self.size_first, self.config, self.footprint_scale / self.config.footprint)
-        first._is_half, first._base_level = True, self._base_level and self._base_level - 1
+        scale = self.footprint_scale / self.config.footprint
+        first = DirectFit(self._mesh, self.size_first, self.config, scale, halved=True)
         for index in range(passes - 1):
             first.accumulate(store, matches, range(len(store)), f"pass {index + 1}/{passes}")
             first.compare()
@@ -199,7 +203,7 @@ class DirectFit:
         trim_memory()  # of what colors were calibrated on
         sums = self.equations if store.device.type == "cpu" else DeviceSums(self.equations, store.device)
         with timed("accumulate", self._seconds):
-            photos = store.stream(share, halved=self._is_half)
+            photos = store.stream(share, halved=self._halved)
             for index, data in progress(photos, total=len(share), label=label, unit="photo"):
                 colors, falloff = _colors(matches, index, store, data)
                 if self._rough is not None:
@@ -247,7 +251,7 @@ def _colors(
     colors = matches.to_texture(ramp.to(matches.gain.device), index).cpu().numpy()
     if not matches.is_shaded:
         return colors, None
-    step = store.views[index].camera.height // data.weight.shape[0]  # 2 for photographs of half the size
+    step = 1 if data.weight.shape[0] == store.views[index].camera.height else 2
     rows, columns = (np.arange(size) * step + (step - 1) / 2 for size in data.weight.shape)
     radius2 = torch.from_numpy(squared_radius(store.views[index].camera, rows, columns)).to(matches.gain)
     return colors, matches.falloff(index, radius2).cpu().numpy().astype(np.float32)

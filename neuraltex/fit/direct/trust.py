@@ -34,7 +34,7 @@ def trust_in(
     outlier = (robust.chain.rows, layout.table, code(robust.penalty), float(robust.scale))
 
     def work(first: int, last: int) -> None:
-        kernels.weigh_pixels(photo, lookup, layout.sizes[0], outlier, trust, (first, last))
+        kernels.weigh_pixels(photo, lookup, outlier, trust, (first, last))
 
     for_row_blocks(work, len(trust))
     return trust
