@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numba.core.caching import NullCache
 from numba.core.errors import TypingError
 
 from neuraltex.core.compiled import kernel
@@ -21,6 +22,7 @@ def _allocate(values):
 def test_kernels_do_what_they_say_without_counting_references():
     out = np.zeros(3)
     compiled = kernel(_sum_rows)
+    compiled._cache = NullCache()  # code from an earlier run cannot be looked at
     compiled(np.arange(12.0).reshape(3, 4), out)
     assert out.tolist() == [6, 22, 38]
     (assembly,) = compiled.inspect_llvm().values()
