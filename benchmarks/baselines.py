@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 import tyro
 from jaxtyping import Float, Int
 from numba import njit
@@ -61,9 +60,7 @@ def main() -> None:
     arguments = tyro.cli(Arguments)
     scene, start = read_prepared(arguments.data), time.monotonic()
     texture, seen = make_texture(scene, arguments.method)
-    finished = finish_texture(
-        torch.from_numpy(texture), torch.from_numpy(seen), scene.mesh, TextureConfig(seam_strip=0)
-    )
+    finished = finish_texture(texture, seen, scene.mesh, TextureConfig(seam_strip=0))
     manifest: dict[str, Any] = {"name": scene.info.get("name", ""), "method": arguments.method, "steps": 0}
     manifest |= {"scene": str(arguments.data.resolve()), "seconds": round(time.monotonic() - start, 2)}
     manifest |= {"texture_size": scene.texture_size, "peak_memory_gb": round(peak_memory_gb(), 3)}

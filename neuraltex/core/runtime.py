@@ -13,7 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -21,6 +21,8 @@ logger = logging.getLogger("neuraltex")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 SMALLEST_MAPPED, LARGEST_KEPT = 1 << 20, 1 << 25  # [byte]; glibc starts at 128 KiB and ends at the second
+GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap", "/dev/kfd")
+"""One of these exists where Linux has a driver that torch can use: NVIDIA's, on WSL, on Tegra, AMD's."""
 
 
 def configure_logging(verbosity: int = 0) -> None:
@@ -146,13 +148,22 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def resolve_device(name: str) -> Any:
-    """Turn ``auto|cpu|cuda`` into a ``torch.device``; under torchrun each local rank takes its own GPU."""
+def resolve_device(name: str) -> str:
+    """Turn ``auto|cpu|cuda`` into the name of a torch device; under torchrun each local rank takes its own GPU."""
+    if name == "auto":
+        name = "cuda" if _has_gpu_driver() and _has_cuda() else "cpu"
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name
+
+
+def _has_gpu_driver() -> bool:
+    """Whether there may be a GPU, as far as can be told without torch, which takes a second to load."""
+    return sys.platform != "linux" or any(map(os.path.exists, GPU_FILES))
+
+
+def _has_cuda() -> bool:
     import torch  # noqa: PLC0415
 
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
+    return bool(torch.cuda.is_available())
 
 
 def multiplies_bfloat16(device: str) -> bool:

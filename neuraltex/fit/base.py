@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from jaxtyping import Bool, Float
-from torch import Tensor
 
 from neuraltex.io.prepared import PreparedScene
+
+MIN_SEEN = 1e-3
+"""Sum of pixel weights from which a texel counts as seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +23,8 @@ class Fitted:
         stats: Plain JSON values about the fit (steps, seconds, memory).
     """
 
-    texture: Float[Tensor, "Ht Wt 3"]
-    seen: Bool[Tensor, "Ht Wt"]
+    texture: Float[np.ndarray, "Ht Wt 3"]  # float32
+    seen: Bool[np.ndarray, "Ht Wt"]
     history: list[dict[str, float]] = field(default_factory=list)
     stats: dict[str, Any] = field(default_factory=dict)
 

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from neuraltex.config.schema import LossConfig
 from neuraltex.fit.calibrate.exposure import ColorMatch
-from neuraltex.fit.data import Tile, ViewStore
+from neuraltex.fit.data import ViewStore
 from neuraltex.fit.distributed import own_share, sum_over_processes
 from neuraltex.fit.objective import Objective
 from neuraltex.fit.sampler import Window, WindowSampler
+from neuraltex.fit.tiles import Tile
 
 MAX_WINDOWS = 16
 """Windows that the objective is evaluated on: a bounded effort however many photographs there are."""
@@ -117,7 +118,7 @@ class BestState:
         if self.step < 0 or (look.distance < self.distance and look.psnr_fit >= self.start_psnr - self.loss_db):
             self.step, self.distance, self.misses = step, look.distance, 0
             self.model = {name: value.detach().clone() for name, value in texture.state_dict().items()}
-            self.colors = dict(vars(colors))
+            self.colors = colors.tensors()
         else:
             self.misses += 1
 

@@ -5,13 +5,12 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Num, UInt8
-from torch import Tensor
 
-from neuraltex.config.schema import PixelConfig
+from neuraltex.config.schema import FitConfig, PixelConfig
 from neuraltex.core.errors import DataError
 from neuraltex.core.runtime import logger, progress
 from neuraltex.fit import sharpness
@@ -22,7 +21,12 @@ from neuraltex.fit.sampler import Window
 from neuraltex.geometry.camera import Camera
 from neuraltex.io import images
 from neuraltex.io.packed import read_packed
-from neuraltex.io.prepared import PreparedView
+from neuraltex.io.prepared import PreparedScene, PreparedView
+
+if TYPE_CHECKING:
+    import torch
+
+    from neuraltex.fit.tiles import Tile
 
 PIXEL_BYTES = 14
 """Memory of a pixel of :class:`ViewData` [byte]."""
@@ -50,33 +54,6 @@ class ViewData:
     def halved(self, texture_size: int) -> "ViewData":
         """Return it at half its size, for a texture of half the size; see :func:`~neuraltex.fit.halve.halve`."""
         return ViewData(*halve(self.image, self.uv, self.weight, self.footprint, texture_size))
-
-
-@dataclass(frozen=True, eq=False)
-class Tile:
-    """A window of a photograph as tensors on the device of the fit.
-
-    Args:
-        view: Index of the photograph.
-        image: Its colors.
-        uv: Where its pixels lie on the texture.
-        weight: How far they are trusted; 0 = not used.
-        footprint: Square root of their area on the texture [texel].
-        radius2: Their squared distance from the principal point, 1 half a diagonal of the photograph away; ``None``
-            for windows of no camera.
-    """
-
-    view: int
-    image: Float[Tensor, "H W 3"]
-    uv: Float[Tensor, "H W 2"]
-    weight: Float[Tensor, "H W"]
-    footprint: Float[Tensor, "H W"]
-    radius2: Float[Tensor, "H W"] | None = None
-
-    @property
-    def mask(self) -> Bool[Tensor, "H W"]:
-        """Pixels that count at all."""
-        return self.weight > 0
 
 
 def load_view(view: PreparedView, config: PixelConfig, reference: float = 1.0) -> ViewData:
@@ -118,11 +95,11 @@ class ViewStore:
         views: Sequence[PreparedView],
         config: PixelConfig,
         budget_gb: float,
-        device: torch.device | str = "cpu",
+        device: "torch.device | str" = "cpu",
         use: Callable[[PreparedView], Bool[np.ndarray, "H W"]] | None = None,
         texture_size: int = 0,
     ) -> None:
-        self.views, self.config, self.device, self._use = tuple(views), config, torch.device(device), use
+        self.views, self.config, self.device, self._use = tuple(views), config, str(device), use
         self._texture_size = texture_size
         self._budget, self._used = budget_gb * 1024**3, 0
         self._cache: OrderedDict[int, ViewData] = OrderedDict()
@@ -133,6 +110,11 @@ class ViewStore:
 
     def __len__(self) -> int:
         return len(self.views)
+
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether tiles stay where photographs are read."""
+        return self.device == "cpu"
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
@@ -247,30 +229,30 @@ class ViewStore:
             cache[index] = kept
             self._used += kept.nbytes
 
-    def tile(self, window: Window) -> Tile:
+    def tile(self, window: Window) -> "Tile":
         """Cut a window out of a photograph."""
         return self.cut(self.load(window.view), window)
 
-    def cut(self, data: ViewData, window: Window) -> Tile:
+    def cut(self, data: ViewData, window: Window) -> "Tile":
         """Cut a window out of a photograph that is at hand, e.g. from :meth:`stream`."""
-        area = (slice(window.top, window.top + window.height), slice(window.left, window.left + window.width))
-        rows, columns = (np.arange(part.start, part.stop) for part in area)
+        from neuraltex.fit.tiles import cut_tile  # noqa: PLC0415  # needs torch, whose loading costs a second
 
-        def put(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(array[area].copy()).to(self.device, non_blocking=True)
+        return cut_tile(data, window, self.views[window.view].camera, self.device)
 
-        return Tile(
-            view=window.view,
-            image=put(data.image).float() / 255,
-            uv=put(data.uv),
-            weight=put(data.weight).float() / 255,
-            footprint=put(data.footprint).float(),
-            radius2=torch.from_numpy(squared_radius(self.views[window.view].camera, rows, columns)).to(self.device),
-        )
-
-    def whole(self, index: int) -> Tile:
+    def whole(self, index: int) -> "Tile":
         """Return a photograph whole."""
         return self.tile(Window(index, 0, 0, *self.sizes[index]))
+
+
+def training_store(
+    scene: PreparedScene,
+    config: FitConfig,
+    device: "torch.device | str",
+    use: Callable[[PreparedView], Bool[np.ndarray, "H W"]] | None = None,
+) -> ViewStore:
+    """Return the photographs of a fit; see :class:`ViewStore`."""
+    size = scene.texture_size if config.direct.half_first else 0
+    return ViewStore(scene.split("train"), config.pixels, config.loop.cache_gb, device, use, texture_size=size)
 
 
 def squared_radius(

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from torch import Tensor
 
 from neuraltex.config.schema import TextureConfig
 from neuraltex.fit.seam_leveling import level_seams
@@ -24,7 +23,7 @@ class Finished:
 
 
 def finish_texture(
-    texture: Float[Tensor, "Ht Wt 3"], seen: Bool[Tensor, "Ht Wt"], mesh: Mesh, config: TextureConfig
+    texture: Float[np.ndarray, "Ht Wt 3"], seen: Bool[np.ndarray, "Ht Wt"], mesh: Mesh, config: TextureConfig
 ) -> Finished:
     """Fill unseen texels smoothly, make both sides of cut edges agree, then repeat the border of every chart outward.
 
@@ -36,13 +35,12 @@ def finish_texture(
         mesh: Mesh whose charts lie on the texture.
         config: Width of the border and of the strip in which cut edges are leveled.
     """
-    colors, seen_mask = texture.clamp_(0, 1).numpy(), seen.numpy()
-    charts = rasterize_charts(mesh, seen_mask.shape)
-    known = charts | seen_mask
-    colors, done = push_pull(colors, seen_mask, copy=False), known.copy()
+    charts = rasterize_charts(mesh, seen.shape)
+    known = charts | seen
+    colors, done = push_pull(np.clip(texture, 0, 1, out=texture), seen, copy=False), known.copy()
     done.reshape(-1)[level_seams(colors, charts, mesh, config.seam_strip)] = True
     result, reached = dilate(colors, done, config.gutter, copy=False)
-    coverage = np.full(seen_mask.shape, FILLED, np.uint8)
+    coverage = np.full(seen.shape, FILLED, np.uint8)
     coverage[reached & ~known] = GUTTER
-    coverage[seen_mask] = SEEN
+    coverage[seen] = SEEN
     return Finished(np.clip(result, 0, 1, out=result), coverage)

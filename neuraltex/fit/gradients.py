@@ -8,10 +8,11 @@ from torch import Tensor
 
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.check import Render
-from neuraltex.fit.data import Tile, ViewStore
+from neuraltex.fit.data import ViewStore
 from neuraltex.fit.distributed import own_share, sum_over_processes
 from neuraltex.fit.objective import Objective
 from neuraltex.fit.sampler import Window
+from neuraltex.fit.tiles import Tile
 
 GROUP_PIXELS = 4_000_000
 """Pixels whose samples are in memory at once [px]; a full batch is worked off in groups of whole windows."""

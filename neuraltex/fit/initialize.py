@@ -16,9 +16,10 @@ from neuraltex.core.errors import DataError
 from neuraltex.core.runtime import progress
 from neuraltex.fit.calibrate.color_fit import calibrate_colors
 from neuraltex.fit.calibrate.exposure import ColorMatch
-from neuraltex.fit.data import Tile, ViewStore
+from neuraltex.fit.data import ViewStore
 from neuraltex.fit.direct.start import direct_start
 from neuraltex.fit.sampler import Window
+from neuraltex.fit.tiles import Tile
 from neuraltex.io.prepared import PreparedScene
 from neuraltex.texture.fill import push_pull
 from neuraltex.texture.sample import sample_bilinear, splat_bilinear
@@ -57,7 +58,7 @@ def initial_texture(
     if texture.init in ("grey", "zeros"):
         value = GREY if texture.init == "grey" else 0.0
         weights = _splat(store, size, lambda tile: (tile.image, tile.weight), "coverage")[1]
-        matches = ColorMatch.identity(len(store), store.device)
+        matches = ColorMatch.identity(len(store))
         return Start(torch.full((size, size, 3), value, device=store.device), weights, matches, {})
     if texture.init == "mean":
         matches = calibrate_colors(store, config.color)

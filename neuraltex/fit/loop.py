@@ -13,11 +13,11 @@ from neuraltex.config.schema import FitConfig
 from neuraltex.core.errors import DivergenceError
 from neuraltex.core.runtime import is_main, logger, peak_memory_gb, progress
 from neuraltex.fit import checkpoint as ckpt
-from neuraltex.fit.base import Fitted
+from neuraltex.fit.base import MIN_SEEN, Fitted
 from neuraltex.fit.calibrate.color_fit import fit_colors
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.check import BestState, KeptOutPixels
-from neuraltex.fit.data import Tile, ViewStore
+from neuraltex.fit.data import ViewStore, training_store
 from neuraltex.fit.distributed import wait_for_all
 from neuraltex.fit.gradients import BatchGradients
 from neuraltex.fit.guards import LossGuard, StopRequest, deferred_interrupt
@@ -28,11 +28,9 @@ from neuraltex.fit.objective import Objective, build_objective, scaled_loss
 from neuraltex.fit.sampler import WindowSampler
 from neuraltex.fit.signature import run_signature
 from neuraltex.fit.state import State, build_texture, learning_rate, restore_state
+from neuraltex.fit.tiles import Tile
 from neuraltex.io.prepared import PreparedScene
 from neuraltex.losses.regularizers import Anchor
-
-MIN_SEEN = 1e-3
-"""Sum of pixel weights from which a texel counts as seen."""
 
 
 class GradientFit:
@@ -79,7 +77,8 @@ class GradientFit:
         if self.best is not None:
             stats["best_step"] = self.best.step
         stats["peak_memory_gb"] = round(peak_memory_gb(), 3)
-        return Fitted(self.state.texture.bake(), self.state.seen > MIN_SEEN, self.monitor.history, stats)
+        baked, seen = self.state.texture.bake(), self.state.seen > MIN_SEEN
+        return Fitted(baked.cpu().numpy(), seen.cpu().numpy(), self.monitor.history, stats)
 
     def render(self, tile: Tile) -> Float[Tensor, "H W 3"]:
         """Return the texture as a window sees it, before colors are matched."""
@@ -93,7 +92,7 @@ class GradientFit:
                 step=state.step,
                 model=state.texture.state_dict(),
                 optimizer=state.optimizer.state_dict(),
-                colors=dict(vars(state.colors)),
+                colors=state.colors.tensors(),
                 seen=state.seen,
                 history=self.monitor.history,
                 signature=self._signature,
@@ -111,10 +110,7 @@ class GradientFit:
         self._held_out = scene.split("test")[: config.loop.val_views]
         kept_out = KeptOut(config.loop.check_share if config.loop.steps else 0, config.seed)
         use = kept_out.rest if kept_out.share else None
-        halve_for = scene.texture_size if config.direct.half_first else 0
-        self.store = ViewStore(
-            scene.split("train"), config.pixels, config.loop.cache_gb, self.device, use, texture_size=halve_for
-        )
+        self.store = training_store(scene, config, self.device, use)
         self._loss = scaled_loss(config.loss, self.store.sizes)
         self._first_perceptual = max(config.loop.steps - (config.loop.perceptual_steps or config.loop.steps), 0)
         self.sampler = WindowSampler(self.store.sizes, config.loop.batch, config.loop.crop, config.seed)
@@ -246,7 +242,7 @@ class GradientFit:
         """Go back to the best state and report on it."""
         if self.best is not None:
             self.state.texture.load_state_dict(self.best.model)
-            self.state.colors = ColorMatch(**self.best.colors)
+            self.state.colors = ColorMatch.from_tensors(self.best.colors)
         if self.config.loop.steps:
             self._score_held_out()
             self.monitor.picture(self.state.step, "texture", self.state.texture.bake())

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -14,7 +15,8 @@ from neuraltex.config.schema import PixelConfig
 from neuraltex.core.conventions import chw_from_hwc
 from neuraltex.core.runtime import is_main
 from neuraltex.fit.calibrate.color_fit import robust_affine
-from neuraltex.fit.data import Tile, ViewStore
+from neuraltex.fit.data import ViewStore
+from neuraltex.fit.tiles import Tile
 from neuraltex.io.prepared import PreparedView
 
 MAX_PICTURE = 1024
@@ -85,7 +87,9 @@ def held_out_scores(
         with torch.no_grad():
             image = render(tile)
         x, y = image[tile.mask].clamp(0, 1), tile.image[tile.mask]
-        gain, bias = robust_affine(x, y, torch.ones_like(x[:, 0]), with_bias=True)
+        ones = np.ones(len(x), np.float32)
+        fitted = robust_affine(x.cpu().numpy(), y.cpu().numpy(), ones, with_bias=True)
+        gain, bias = map(x.new_tensor, fitted)
         scores["val/psnr"].append(_psnr(x, y))
         scores["val/psnr_fit"].append(_psnr((gain * x + bias).clamp(0, 1), y))
     return {tag: sum(values) / len(values) for tag, values in scores.items() if values}, image

@@ -11,7 +11,7 @@ from torch import Tensor
 from neuraltex.config.schema import LossConfig
 from neuraltex.core.errors import ConfigError
 from neuraltex.core.runtime import multiplies_bfloat16
-from neuraltex.fit.data import Tile
+from neuraltex.fit.tiles import Tile
 from neuraltex.io.images import read_rgb
 from neuraltex.io.weights import load_lpips_heads, load_vgg_weights
 from neuraltex.losses import photometric, regularizers

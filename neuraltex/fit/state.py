@@ -54,7 +54,7 @@ def build_texture(config: TextureConfig, size: int) -> Any:
 def restore_state(texture: Any, loop: LoopConfig, checkpoint: ckpt.Checkpoint, device: torch.device) -> State:
     """Put a checkpoint into a fresh texture."""
     texture.load_state_dict(checkpoint.model)
-    colors = ColorMatch(**{name: value.to(device) for name, value in checkpoint.colors.items()})
+    colors = ColorMatch.from_tensors(checkpoint.colors)
     state = State(texture, loop, colors, checkpoint.seen.to(device), checkpoint.step, checkpoint.seconds)
     state.optimizer.load_state_dict(checkpoint.optimizer)
     return state

@@ -53,7 +53,6 @@ def run(config: Config) -> Result:
         NeuralTexError: if the scene, the settings or the output folder cannot be used.
     """
     from neuraltex.fit.distributed import process_group, wait_for_all
-    from neuraltex.fit.loop import GradientFit
     from neuraltex.fit.run import read_manifest
     from neuraltex.io.prepared import read_prepared
 
@@ -70,13 +69,25 @@ def run(config: Config) -> Result:
         wait_for_all()
         handler = _log_to(config.output_dir / "log.txt")
         try:
-            seed_everything(config.seed)
+            fit = _choose_fit(config, device)
             scene = _calibrated(config, scene)
-            fitted = GradientFit(config, device, config.output_dir, resume=config.resume)(scene)
-            return Result(config.output_dir, _write(config, scene, fitted, str(device)) if is_main() else {})
+            fitted = fit(scene)
+            return Result(config.output_dir, _write(config, scene, fitted, device) if is_main() else {})
         finally:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _choose_fit(config: Config, device: str) -> Any:
+    """Return the fit that the settings ask for; torch, which takes a second to load, is needed for gradients only."""
+    from neuraltex.fit.direct.alone import DirectOnly, is_direct_only
+
+    if is_direct_only(config) and not config.resume:
+        return DirectOnly(config, device, config.output_dir)
+    from neuraltex.fit.loop import GradientFit
+
+    seed_everything(config.seed)
+    return GradientFit(config, device, config.output_dir, resume=config.resume)
 
 
 def _without_missing_lpips(config: Config) -> Config:
@@ -122,7 +133,7 @@ def _write(config: Config, scene: Any, fitted: Any, device: str) -> dict[str, An
     from neuraltex.fit.finish import finish_texture
     from neuraltex.fit.run import write_run
 
-    finished = finish_texture(fitted.texture.cpu(), fitted.seen.cpu(), scene.mesh, config.texture)
+    finished = finish_texture(fitted.texture, fitted.seen, scene.mesh, config.texture)
     manifest = {
         "name": scene.info.get("name", config.data.name),
         "method": Path(config.preset).stem,
@@ -132,7 +143,7 @@ def _write(config: Config, scene: Any, fitted: Any, device: str) -> dict[str, An
         "seed": config.seed,
         "device": device,
         "texture_size": int(finished.texture.shape[0]),
-        "seen_share": round(float(fitted.seen.float().mean()), 4),
+        "seen_share": round(float(fitted.seen.mean()), 4),
     }
     write_run(
         config.output_dir,

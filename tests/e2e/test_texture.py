@@ -1,6 +1,9 @@
 """``neuraltex texture``: from a scene to a GLB in one process."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +45,17 @@ def test_a_scene_becomes_a_glb_and_every_step_is_kept(scene, tmp_path, capsys):
     assert again[0] == 1
     assert "exists already" in again[2]
     assert "--overwrite" in again[2]
+
+
+def test_torch_which_takes_a_second_to_load_is_not_needed(scene, tmp_path):
+    code = (
+        "import sys\nfrom neuraltex.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    sys.exit(end.code or 'torch' in sys.modules)"
+    )
+    command = ["texture", "--data", scene, "--output-dir", tmp_path / "out", "--texture-size", "256"]
+    subprocess.run(
+        [sys.executable, "-c", code, *map(str, command)], check=True, env={**os.environ, "OMP_NUM_THREADS": "2"}
+    )
 
 
 def test_what_cannot_be_written_is_refused_before_any_work(scene, tmp_path, capsys):

@@ -61,6 +61,6 @@ def test_fit(tmp_path: Path, kind: str):
     textures = []
     for device in ("cpu", "cuda"):
         torch.manual_seed(0)  # The decoder of a neural texture starts at random.
-        textures.append(GradientFit(config, device)(scene).texture.cpu())
+        textures.append(torch.from_numpy(GradientFit(config, device)(scene).texture))
     cpu, gpu = textures
     assert (cpu - gpu).abs().mean() < (1e-3 if kind != "neural" else 1e-2)

@@ -15,6 +15,7 @@ from neuraltex.config.schema import LossConfig, PixelConfig
 from neuraltex.core.errors import ConfigError
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewStore
+from neuraltex.fit.direct.alone import DirectOnly, is_direct_only
 from neuraltex.fit.direct.archive import read_equations
 from neuraltex.fit.direct.start import direct_start
 from neuraltex.fit.direct.stream import DirectFit, memory_gb
@@ -35,6 +36,19 @@ def test_direct_start_recovers_the_texture(tmp_path: Path) -> None:
     assert stats["direct"]["accumulate_seconds"] > 0
 
 
+def test_direct_fit_alone_is_a_gradient_fit_of_no_steps(tmp_path: Path) -> None:
+    scene, config = write_box_scene(tmp_path), fit_config()
+    config = replace(config, loop=replace(config.loop, steps=0))
+    assert is_direct_only(config)
+    assert not is_direct_only(replace(config, loop=replace(config.loop, steps=1)))
+    assert not is_direct_only(replace(config, texture=replace(config.texture, init="mean")))
+    alone, looped = DirectOnly(config)(scene), GradientFit(config)(scene)
+    np.testing.assert_array_equal(alone.texture, looped.texture)
+    np.testing.assert_array_equal(alone.seen, looped.seen)
+    assert alone.history == looped.history == []
+    assert alone.stats.keys() == looped.stats.keys()
+
+
 def test_gradient_fit_does_not_darken_the_borders_of_charts(tmp_path: Path) -> None:
     scene = write_box_scene(tmp_path)
     charts = rasterize_charts(scene.mesh, 128)
@@ -44,7 +58,7 @@ def test_gradient_fit_does_not_darken_the_borders_of_charts(tmp_path: Path) -> N
     start, polished = (
         GradientFit(replace(config, loop=replace(config.loop, steps=steps, lr=0.02)))(scene) for steps in (0, 30)
     )
-    seen = start.seen.numpy() & border
+    seen = start.seen & border
     assert polished.texture[seen].mean() > 0.995 * start.texture[seen].mean()
 
 

@@ -9,10 +9,10 @@ from scipy.ndimage import gaussian_filter
 
 from neuraltex.config.schema import LossConfig
 from neuraltex.core.errors import ConfigError, DataError
-from neuraltex.fit.data import Tile
 from neuraltex.fit.gradients import BatchGradients
 from neuraltex.fit.objective import Objective, build_objective, scaled_loss
 from neuraltex.fit.sampler import Window
+from neuraltex.fit.tiles import Tile
 from neuraltex.io.images import write_rgb
 from neuraltex.losses import photometric
 from neuraltex.losses.perceptual import VggFeatures

@@ -6,18 +6,22 @@ weights (P. Holland and R. Welsch, "Robust regression using iteratively reweight
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from neuraltex.config.schema import ColorConfig
 from neuraltex.fit.calibrate import color_kernels as kernels
 from neuraltex.fit.calibrate.color_samples import DARK, Samples, sample_overlaps, sample_rendered
 from neuraltex.fit.calibrate.exposure import VIGNETTE_TERMS, ColorMatch, find_reference
-from neuraltex.fit.data import Tile, ViewStore
+from neuraltex.fit.data import ViewStore
 from neuraltex.geometry.camera import Camera
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from neuraltex.fit.tiles import Tile
 
 ROUNDS = 30
 """Most rounds of texture and photographs; chains of photographs that hardly overlap need many."""
@@ -38,17 +42,17 @@ def calibrate_colors(store: ViewStore, config: ColorConfig) -> ColorMatch:
         ConfigError: if the reference photograph does not exist.
     """
     reference = find_reference(config.reference, [view.name for view in store.views])
-    match = ColorMatch.identity(len(store), store.device)
+    match = ColorMatch.identity(len(store))
     if config.model == "none" and not config.vignette:
         return match
     fit = _Fit(sample_overlaps(store), config, _camera_groups(store))
     for _ in range(ROUNDS):
         if fit.round() < CONVERGED:
             break
-    return fit.match(store.device).centered(reference)
+    return fit.match().centered(reference)
 
 
-def fit_colors(store: ViewStore, render: Callable[[Tile], Float[Tensor, "H W 3"]], config: ColorConfig) -> ColorMatch:
+def fit_colors(store: ViewStore, render: "Callable[[Tile], Float[Tensor, 'H W 3']]", config: ColorConfig) -> ColorMatch:
     """Fit the match of every photograph to a rendering of a texture, which stays as it is.
 
     Raises:
@@ -56,31 +60,30 @@ def fit_colors(store: ViewStore, render: Callable[[Tile], Float[Tensor, "H W 3"]
     """
     reference = find_reference(config.reference, [view.name for view in store.views])
     if config.model == "none" and not config.vignette:
-        return ColorMatch.identity(len(store), store.device)
+        return ColorMatch.identity(len(store))
     samples, seen = sample_rendered(store, render)
     fit = _Fit(samples, config, _camera_groups(store), seen)
     for _ in range(3):
         fit.round()
-    return fit.match(store.device).centered(reference)
+    return fit.match().centered(reference)
 
 
 def robust_affine(
-    x: Float[Tensor, "P 3"], y: Float[Tensor, "P 3"], weight: Float[Tensor, " P"], *, with_bias: bool
-) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
+    x: Float[np.ndarray, "P 3"], y: Float[np.ndarray, "P 3"], weight: Float[np.ndarray, " P"], *, with_bias: bool
+) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
     """Solve ``y = gain * x + bias`` per channel by weighted least squares, thrice: pixels that fit badly count less."""
-    base, gain, bias = weight[:, None], torch.ones_like(x[0]), torch.zeros_like(x[0])
-    w = base.expand_as(x)
+    x, y, base = x.astype(np.float64), y.astype(np.float64), weight.astype(np.float64)[:, None]
+    gain, bias, w = np.ones(3), np.zeros(3), np.broadcast_to(base, x.shape)
     for _ in range(3):
         total = w.sum(0)
-        mean_x = (w * x).sum(0) / total if with_bias else torch.zeros_like(total)
-        mean_y = (w * y).sum(0) / total if with_bias else torch.zeros_like(total)
+        mean_x = (w * x).sum(0) / total if with_bias else np.zeros(3)
+        mean_y = (w * y).sum(0) / total if with_bias else np.zeros(3)
         dx, dy = x - mean_x, y - mean_y
         gain = ((w * dx * dy).sum(0) / total + RIDGE) / ((w * dx * dx).sum(0) / total + RIDGE)
-        gain = gain.clamp(*LIMITS)
+        gain = gain.clip(*LIMITS)
         bias = mean_y - gain * mean_x
-        residual = (gain * x + bias - y).abs()
-        w = base / (1 + (residual / ROBUST_SCALE) ** 2)
-    return gain, bias
+        w = base / (1 + ((gain * x + bias - y) / ROBUST_SCALE) ** 2)
+    return gain.astype(np.float32), bias.astype(np.float32)
 
 
 class _Fit:
@@ -118,12 +121,12 @@ class _Fit:
         self._scale = ROBUST_SCALE
         return float(np.abs(self._all_numbers() - before).max(initial=0))
 
-    def match(self, device: torch.device) -> ColorMatch:
+    def match(self) -> ColorMatch:
         """Return the result."""
         one, zero = np.ones_like(self._slope), np.zeros_like(self._slope)
         gain, bias, power = (np.exp(self._offset), zero, self._slope) if self._log else (self._slope, self._offset, one)
         arrays = (gain, bias, power, self._vignette[self._cameras])
-        return ColorMatch(*(torch.from_numpy(x.astype(np.float32)).to(device) for x in arrays))
+        return ColorMatch(*(x.astype(np.float32) for x in arrays))
 
     def _flat_photo(self) -> np.ndarray:
         """Return the colors of the samples without the vignette."""

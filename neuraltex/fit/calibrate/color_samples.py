@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
 from neuraltex.core.runtime import progress
 from neuraltex.fit.calibrate import color_kernels as kernels
-from neuraltex.fit.data import Tile, ViewData, ViewStore, squared_radius
+from neuraltex.fit.data import ViewData, ViewStore, squared_radius
 from neuraltex.fit.sampler import Window
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from neuraltex.fit.tiles import Tile
 
 SIDE = 256
 """Cells along a side of the coarse texture."""
@@ -56,9 +60,13 @@ def sample_overlaps(store: ViewStore) -> Samples:
 
 
 def sample_rendered(
-    store: ViewStore, render: Callable[[Tile], Float[Tensor, "H W 3"]]
+    store: ViewStore, render: "Callable[[Tile], Float[Tensor, 'H W 3']]"
 ) -> tuple[Samples, Float[np.ndarray, "S 3"]]:
     """Take one sample per pixel, and what a rendering shows of each; all in the same cell."""
+    import torch  # noqa: PLC0415
+
+    from neuraltex.fit.tiles import Tile  # noqa: PLC0415
+
     parts = []
     for index, data in store.stream():
         tile = store.cut(data, Window(index, 0, 0, *store.sizes[index]))

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from neuraltex.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DARKEST = 1e-4
 """Colors below this are taken for this one where a power is applied, whose slope at 0 may be infinite."""
@@ -23,6 +25,7 @@ class ColorMatch:
 
     ``photo = falloff(radius) * (gain * texture ** power + bias)`` per channel, with
     ``falloff = exp(v1 radius^2 + v2 radius^4 + v3 radius^6)``, the radius 1 half a diagonal from the principal point.
+    Colors and radii may be arrays or tensors, and so is what comes back.
 
     Args:
         gain: Exposure and white balance.
@@ -31,25 +34,27 @@ class ColorMatch:
         vignette: Coefficients v1, v2, v3; the same for photographs of one camera.
     """
 
-    gain: Float[Tensor, "N 3"]
-    bias: Float[Tensor, "N 3"]
-    power: Float[Tensor, "N 3"]
-    vignette: Float[Tensor, "N 3"]
+    gain: Float[np.ndarray, "N 3"]
+    bias: Float[np.ndarray, "N 3"]
+    power: Float[np.ndarray, "N 3"]
+    vignette: Float[np.ndarray, "N 3"]
 
     @classmethod
-    def identity(cls, num_views: int, device: torch.device | str = "cpu") -> "ColorMatch":
+    def identity(cls, num_views: int) -> "ColorMatch":
         """Photographs and texture agree."""
-        one, zero = torch.ones(num_views, 3, device=device), torch.zeros(num_views, 3, device=device)
-        return cls(one, zero, one.clone(), torch.zeros(num_views, VIGNETTE_TERMS, device=device))
+        one, zero = np.ones((num_views, 3), np.float32), np.zeros((num_views, 3), np.float32)
+        return cls(one, zero, one, np.zeros((num_views, VIGNETTE_TERMS), np.float32))
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") -> "ColorMatch":
+    def from_tensors(cls, tensors: "Mapping[str, Tensor]") -> "ColorMatch":
         """Inverse of :meth:`tensors`."""
-        return cls(**{name: value.to(device) for name, value in tensors.items()})
+        return cls(**{name: value.cpu().numpy() for name, value in tensors.items()})
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> "dict[str, Tensor]":
         """Return all numbers by name, for a checkpoint."""
-        return {name: getattr(self, name) for name in ("gain", "bias", "power", "vignette")}
+        import torch  # noqa: PLC0415
+
+        return {name: torch.from_numpy(value.copy()) for name, value in vars(self).items()}
 
     def __len__(self) -> int:
         return len(self.gain)
@@ -65,8 +70,8 @@ class ColorMatch:
         return bool((self.vignette != 0).any())
 
     def to_photo(
-        self, color: Float[Tensor, "*B 3"], view: int, radius2: Float[Tensor, "*B"] | None = None
-    ) -> Float[Tensor, "*B 3"]:
+        self, color: Float[Any, "*B 3"], view: int, radius2: Float[Any, "*B"] | None = None
+    ) -> Float[Any, "*B 3"]:
         """Turn colors of the texture into those of a photograph.
 
         Args:
@@ -74,33 +79,36 @@ class ColorMatch:
             view: Index of the photograph.
             radius2: Squared radius of each pixel (``Tile.radius2``); ``None`` leaves the vignette out.
         """
-        bent = color.clamp(min=DARKEST) ** self.power[view] if self.is_bent else color
-        return (bent * self.gain[view] + self.bias[view]) * self._falloff(view, radius2)
+        gain, bias, power = (_like(color, x[view]) for x in (self.gain, self.bias, self.power))
+        bent = color.clip(min=DARKEST) ** power if self.is_bent else color
+        return (bent * gain + bias) * self._falloff(view, radius2)
 
     def to_texture(
-        self, color: Float[Tensor, "*B 3"], view: int, radius2: Float[Tensor, "*B"] | None = None
-    ) -> Float[Tensor, "*B 3"]:
+        self, color: Float[Any, "*B 3"], view: int, radius2: Float[Any, "*B"] | None = None
+    ) -> Float[Any, "*B 3"]:
         """Inverse of :meth:`to_photo`."""
-        flat = (color / self._falloff(view, radius2) - self.bias[view]) / self.gain[view]
-        return flat.clamp(min=DARKEST) ** (1 / self.power[view]) if self.is_bent else flat
+        gain, bias, power = (_like(color, x[view]) for x in (self.gain, self.bias, self.power))
+        flat = (color / self._falloff(view, radius2) - bias) / gain
+        return flat.clip(min=DARKEST) ** (1 / power) if self.is_bent else flat
 
-    def falloff(self, view: int, radius2: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+    def falloff(self, view: int, radius2: Float[Any, "*B"]) -> Float[Any, "*B"]:
         """Return what the vignette leaves of the light at squared radii."""
-        v1, v2, v3 = self.vignette[view]
-        return torch.exp(radius2 * (v1 + radius2 * (v2 + radius2 * v3)))
+        v1, v2, v3 = map(float, self.vignette[view])
+        exponent = radius2 * (v1 + radius2 * (v2 + radius2 * v3))
+        return np.exp(exponent) if isinstance(exponent, np.ndarray) else exponent.exp()
 
     def inverse_numbers(self, view: int) -> Float[np.ndarray, "3 3"]:
         """Return scale, shift and power per channel, for kernels; float32.
 
         ``texture = (photo / falloff * scale + shift) ** power``.
         """
-        gain, bias, power = (x[view].cpu().numpy() for x in (self.gain, self.bias, self.power))
+        gain, bias, power = (x[view] for x in (self.gain, self.bias, self.power))
         return np.stack([1 / gain, -bias / gain, 1 / power]).astype(np.float32)
 
-    def average(self, color: Float[Tensor, "*B 3"], reference: int | None = None) -> Float[Tensor, "*B 3"]:
+    def average(self, color: Float[Any, "*B 3"], reference: int | None = None) -> Float[Any, "*B 3"]:
         """Turn colors of the texture into those of the texture that fits :meth:`centered`."""
-        scale, shift, power = self._gauge(reference)
-        bent = color.clamp(min=DARKEST) ** power if self.is_bent else color
+        scale, shift, power = (_like(color, x) for x in self._gauge(reference))
+        bent = color.clip(min=DARKEST) ** power if self.is_bent else color
         return bent * scale + shift
 
     def centered(self, reference: int | None = None) -> "ColorMatch":
@@ -116,7 +124,7 @@ class ColorMatch:
         gain = self.gain / scale**new_power
         return ColorMatch(gain, self.bias - gain * shift, new_power, self.vignette)
 
-    def _gauge(self, reference: int | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _gauge(self, reference: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return scale, shift and power that make the new texture, ``scale * texture ** power + shift``.
 
         Bias and power never occur together, so that the new match has the form of the old one.
@@ -125,10 +133,10 @@ class ColorMatch:
             return self.gain[reference], self.bias[reference], self.power[reference]
         power = _median(self.power)
         relative = self.power / power
-        scale = torch.exp(_median(self.gain.log() / relative))
+        scale = np.exp(_median(np.log(self.gain) / relative))
         return scale, _median(self.bias * scale**relative / self.gain), power
 
-    def _falloff(self, view: int, radius2: Tensor | None) -> Tensor | float:
+    def _falloff(self, view: int, radius2: Float[Any, "*B"] | None) -> Any:
         return self.falloff(view, radius2)[..., None] if self.is_shaded and radius2 is not None else 1.0
 
 
@@ -150,5 +158,10 @@ def find_reference(name: str, names: list[str]) -> int | None:
     )
 
 
-def _median(values: Float[Tensor, "N 3"]) -> Float[Tensor, "3"]:
-    return values.quantile(0.5, 0)
+def _median(values: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "3"]:
+    return np.median(values, 0).astype(np.float32)
+
+
+def _like(other: Any, values: Float[np.ndarray, "3"]) -> Float[Any, "3"]:
+    """Return three numbers as what the other array is: a tensor on the same device, or as they are."""
+    return values if isinstance(other, np.ndarray) else other.new_tensor(values)

@@ -9,7 +9,6 @@ have charts, materials or vertex colors of its own, because colors are taken fro
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Shaped, UInt8
 
 from neuraltex.fit.calibrate.cameras import Observation, refine_pose
@@ -96,8 +95,8 @@ def _observe(
     chosen = np.sort(generator.choice(used, min(len(used), MAX_POINTS), replace=False))
     image, ones = _reduce(photo, reduce) / np.float32(255), np.ones(len(chosen), np.float32)
     color, shown = render.reshape(-1, 3)[chosen], image.reshape(-1, 3)[chosen]
-    gain, bias = robust_affine(*map(torch.from_numpy, (color, shown, ones)), with_bias=True)
-    target = Target((color * gain.numpy() + bias.numpy()).astype(np.float64), ones.astype(np.float64))
+    gain, bias = robust_affine(color, shown, ones, with_bias=True)
+    target = Target((color * gain + bias).astype(np.float64), ones.astype(np.float64))
     rays = np.concatenate([normalized_grid(camera).reshape(-1, 2)[chosen], np.ones((len(chosen), 1))], 1)
     points = (rays * depth.reshape(-1, 1)[chosen].astype(np.float64)) @ camera.cam_from_world[:3, :3] + camera.center
     cast = Cast(np.zeros((0, 2), np.float32), shown, ones, points, chosen, generator.random(len(chosen)) < 0.1)

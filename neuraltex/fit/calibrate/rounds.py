@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter
 
@@ -197,9 +196,8 @@ def _match(mean: np.ndarray, cast: Cast, model: str) -> Match:
     if model == "none" or len(mean) < 16:
         return IDENTITY
     thin = slice(None, None, max(1, len(mean) // 4000))
-    x, y, weight = (torch.from_numpy(array[thin]) for array in (mean, cast.color, cast.weight))
-    gain, bias = robust_affine(x, y, weight, with_bias=model == "affine")
-    return Match(gain.numpy(), bias.numpy())
+    x, y, weight = (array[thin] for array in (mean, cast.color, cast.weight))
+    return Match(*robust_affine(x, y, weight, with_bias=model == "affine"))
 
 
 def _centered(matches: list[Match]) -> list[Match]:

@@ -25,8 +25,8 @@ class DeviceSums:
         device: Where to sum.
     """
 
-    def __init__(self, equations: NormalEquations, device: torch.device) -> None:
-        self._equations, self._device = equations, device
+    def __init__(self, equations: NormalEquations, device: torch.device | str) -> None:
+        self._equations, self._device = equations, torch.device(device)
         layout = equations.layout
         rows = torch.zeros(int(layout.offsets[-1]), 8, device=device)
         self._images = self._levels(rows)

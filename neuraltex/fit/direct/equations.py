@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 
 from neuraltex.core.conventions import texel_from_uv
@@ -22,7 +21,7 @@ from neuraltex.fit.direct.chain import ColorChain
 from neuraltex.fit.direct.layout import MipLayout
 from neuraltex.fit.direct.penalty import Penalty, code
 from neuraltex.fit.direct.vectors import aligned_zeros
-from neuraltex.fit.distributed import sum_over_processes
+from neuraltex.fit.distributed import sum_arrays_over_processes
 from neuraltex.fit.footprints import footprint_of_bits
 
 PIECE = 16
@@ -157,7 +156,7 @@ class NormalEquations:
     def sum_over_processes(self) -> None:
         """Add the equations of all processes, in place."""
         for start in range(0, len(self.rows), ALL_REDUCE_ROWS):
-            sum_over_processes([torch.from_numpy(self.rows[start : start + ALL_REDUCE_ROWS])])
+            sum_arrays_over_processes([self.rows[start : start + ALL_REDUCE_ROWS]])
 
     def _outlier(self, robust: Robust | None) -> tuple[np.ndarray, np.ndarray, int, float]:
         table = self.layout.table

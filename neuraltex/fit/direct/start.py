@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from neuraltex.config.schema import FitConfig
 from neuraltex.core.errors import ConfigError, DataError
@@ -15,7 +14,6 @@ from neuraltex.fit.direct.archive import FILE_NAME, SavedEquations, read_equatio
 from neuraltex.fit.direct.stream import DirectFit, DirectResult, memory_gb
 from neuraltex.io.images import read_exr
 from neuraltex.io.prepared import PreparedScene
-from neuraltex.texture.sample import sample_bilinear
 
 
 def direct_start(
@@ -57,6 +55,10 @@ def direct_start(
 
 def _extend(fit: DirectFit, store: ViewStore, config: FitConfig, run: Path) -> tuple[ColorMatch, tuple[str, ...]]:
     """Add the new photographs to the equations of a run; returns the color matches and all names."""
+    import torch  # noqa: PLC0415
+
+    from neuraltex.texture.sample import sample_bilinear  # noqa: PLC0415
+
     saved = read_equations(run / FILE_NAME)
     if saved.equations.layout != fit.equations.layout:
         raise ConfigError(

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, UInt8
 
 from neuraltex.config.schema import DirectConfig
@@ -14,7 +14,6 @@ from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewData, ViewStore, squared_radius
 from neuraltex.fit.direct.base import replace_base
 from neuraltex.fit.direct.chain import ColorChain, mean_levels
-from neuraltex.fit.direct.device import DeviceSums
 from neuraltex.fit.direct.equations import NormalEquations, Robust
 from neuraltex.fit.direct.seams import seam_equations
 from neuraltex.fit.direct.solve import Solution, solve, unknowns
@@ -201,7 +200,7 @@ class DirectFit:
             robust = Robust(self._chain, config.penalty, config.scale)
         alike = self._base_level is not None and robust is None and self._rough is None
         trim_memory()  # of what colors were calibrated on
-        sums = self.equations if store.device.type == "cpu" else DeviceSums(self.equations, store.device)
+        sums = self._sums(store)
         with timed("accumulate", self._seconds):
             photos = store.stream(share, halved=self._halved)
             for index, data in progress(photos, total=len(share), label=label, unit="photo"):
@@ -212,7 +211,7 @@ class DirectFit:
                 sums.add_photo(*pixels, colors, falloff, robust, scale=self.footprint_scale, alike=alike)
                 del data, pixels, falloff  # else they would stay while the next ones are read
             trim_memory()  # of the photographs
-            if isinstance(sums, DeviceSums):
+            if sums is not self.equations:
                 sums.flush()
             self.equations.sum_over_processes()
         if not any(image[..., 0].any() for image in self.equations.images):
@@ -221,6 +220,14 @@ class DirectFit:
                 source=str(store.views[0].uv.parent) if len(store) else "training views",
                 hint="Check the proof sheet: cameras and mesh do not agree",
             )
+
+    def _sums(self, store: ViewStore) -> Any:
+        """Return what photographs are added to: the equations, or sums on the device of the fit."""
+        if store.is_on_cpu:
+            return self.equations
+        from neuraltex.fit.direct.device import DeviceSums  # noqa: PLC0415
+
+        return DeviceSums(self.equations, store.device)
 
     def _trust(self, matches: ColorMatch, index: int, store: ViewStore, half: ViewData) -> Float[np.ndarray, "h w"]:
         """Compare a photograph of half the size with the texture that was found at half the resolution."""
@@ -247,11 +254,10 @@ def _colors(
     matches: ColorMatch, index: int, store: ViewStore, data: ViewData
 ) -> tuple[Float[np.ndarray, "K 3"], Float[np.ndarray, "H W"] | None]:
     """Return the color of the texture for every value of a photograph, and its vignette."""
-    ramp = torch.arange(BRIGHTEST, dtype=torch.float32)[:, None].expand(-1, 3) / 255
-    colors = matches.to_texture(ramp.to(matches.gain.device), index).cpu().numpy()
+    ramp = np.arange(BRIGHTEST, dtype=np.float32)[:, None] / np.float32(255)
+    colors = matches.to_texture(np.broadcast_to(ramp, (BRIGHTEST, 3)), index)
     if not matches.is_shaded:
         return colors, None
     step = 1 if data.weight.shape[0] == store.views[index].camera.height else 2
     rows, columns = (np.arange(size) * step + (step - 1) / 2 for size in data.weight.shape)
-    radius2 = torch.from_numpy(squared_radius(store.views[index].camera, rows, columns)).to(matches.gain)
-    return colors, matches.falloff(index, radius2).cpu().numpy().astype(np.float32)
+    return colors, matches.falloff(index, squared_radius(store.views[index].camera, rows, columns))
