@@ -6,12 +6,14 @@ weights (P. Holland and R. Welsch, "Robust regression using iteratively reweight
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from neuraltex.config.schema import ColorConfig
+from neuraltex.core.runtime import cpu_threads
+from neuraltex.core.threads import run_threads
 from neuraltex.fit.calibrate import color_kernels as kernels
 from neuraltex.fit.calibrate.color_samples import DARK, Samples, sample_overlaps, sample_rendered
 from neuraltex.fit.calibrate.exposure import VIGNETTE_TERMS, ColorMatch, find_reference
@@ -33,6 +35,11 @@ RIDGE = 1e-3
 """Pull of slopes towards 1, as a variance of the texture's colors; keeps photographs of a flat wall sane."""
 LIMITS = (0.2, 5.0)
 """Gains and powers never leave this range."""
+PARTS = 2
+"""Parts that samples are summed in at the same time."""
+
+SampleArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Photograph, place of the texture, color without vignette and weight of each sample."""
 
 
 def calibrate_colors(store: ViewStore, config: ColorConfig) -> ColorMatch:
@@ -106,18 +113,21 @@ class _Fit:
         self._vignette = np.zeros((cameras.max(initial=0) + 1, VIGNETTE_TERMS))
         self._color = self._to_domain(samples.color)
         self._fixed = None if seen is None else self._to_domain(seen)
-        self._texture = np.zeros((samples.num_cells, 3), np.float32)
+        self._texture = np.zeros((samples.num_cells, 3), np.float32) if self._fixed is None else self._fixed
+        self._place = samples.cell if seen is None else np.arange(len(seen), dtype=samples.cell.dtype)
         self._basis = self._vignette_basis() if config.vignette else None
 
     def round(self) -> float:
         """Fit texture, photographs and vignette once each; returns the largest change."""
         before = self._all_numbers()
-        photo = self._flat_photo()
-        seen = self._fixed if self._fixed is not None else self._fit_texture(photo)
+        s = self._samples
+        samples = (s.view, self._place, self._flat_photo(), s.weight)
+        if self._fixed is None:
+            self._fit_texture(samples)
         if self._model != "none":
-            self._fit_views(photo, seen)
+            self._fit_views(samples)
         if self._with_vignette:
-            self._fit_vignette(photo, seen)
+            self._fit_vignette(samples)
         self._scale = ROBUST_SCALE
         return float(np.abs(self._all_numbers() - before).max(initial=0))
 
@@ -161,15 +171,25 @@ class _Fit:
     def _numbers(self) -> tuple[np.ndarray, np.ndarray, bool, float]:
         return self._slope, self._offset, self._log, self._scale
 
-    def _fit_texture(self, photo: np.ndarray) -> np.ndarray:
-        s, sums = self._samples, np.zeros((self._samples.num_cells, 3, 2))
-        kernels.texture_step(s.view, s.cell, photo, s.weight, self._texture, self._numbers(), sums)
-        self._texture = (sums[..., 0] / np.maximum(sums[..., 1], 1e-12)).astype(np.float32)
-        return self._texture[s.cell]
+    def _sum(self, step: Callable[..., None], shape: tuple[int, ...], *arguments: Any) -> Float[np.ndarray, "*B"]:
+        """Add up a step of the kernels over all samples; always in as many parts, whatever the number of threads."""
+        sums, count, threads = np.zeros((PARTS, *shape)), len(self._place), min(PARTS, cpu_threads())
 
-    def _fit_views(self, photo: np.ndarray, seen: np.ndarray) -> None:
-        s, moments = self._samples, np.zeros((len(self._cameras), 3, 5))
-        kernels.view_step(s.view, photo, seen, s.weight, self._numbers(), moments)
+        def work(thread: int) -> None:
+            for part in range(thread, PARTS, threads):
+                step(*arguments, sums[part], part * count // PARTS, (part + 1) * count // PARTS)
+
+        run_threads(work, threads)
+        return sums.sum(0)
+
+    def _fit_texture(self, samples: SampleArrays) -> None:
+        shape = (self._samples.num_cells, 3, 2)
+        sums = self._sum(kernels.texture_step, shape, samples, self._texture, self._numbers())
+        self._texture = (sums[..., 0] / np.maximum(sums[..., 1], 1e-12)).astype(np.float32)
+
+    def _fit_views(self, samples: SampleArrays) -> None:
+        shape = (len(self._cameras), 3, 5)
+        moments = self._sum(kernels.view_step, shape, samples, self._texture, self._numbers())
         w, x, y, xx, xy = np.moveaxis(moments, -1, 0)
         known = w > 1e-6
         w = np.where(known, w, 1)
@@ -191,9 +211,10 @@ class _Fit:
             self._slope = self._slope / power
             self._offset = self._offset - self._slope * self._offset.mean(0) / self._slope.mean(0)
 
-    def _fit_vignette(self, photo: np.ndarray, seen: np.ndarray) -> None:
-        s, equations = self._samples, np.zeros((len(self._vignette), VIGNETTE_TERMS, VIGNETTE_TERMS + 1))
-        kernels.vignette_step(s.view, self._cameras, photo, seen, self._basis, s.weight, self._numbers(), equations)
+    def _fit_vignette(self, samples: SampleArrays) -> None:
+        shape = (len(self._vignette), VIGNETTE_TERMS, VIGNETTE_TERMS + 1)
+        arguments = (samples, self._texture, self._numbers(), self._basis, self._cameras)
+        equations = self._sum(kernels.vignette_step, shape, *arguments)
         for camera, system in enumerate(equations):
             ridge = 1e-6 * max(np.trace(system[:, :VIGNETTE_TERMS]), 1e-9) * np.eye(VIGNETTE_TERMS)
             self._vignette[camera] += np.linalg.solve(system[:, :VIGNETTE_TERMS] + ridge, system[:, VIGNETTE_TERMS])

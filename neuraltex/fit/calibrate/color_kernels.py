@@ -2,6 +2,8 @@
 
 Everywhere ``model`` is (slope [N, 3], offset [N, 3], in_log, scale): colors, or with ``in_log`` their logarithms, of a
 photograph are slope * texture + offset; ``scale`` is that of the robust weights, infinite where all count in full.
+``samples`` is (photograph [S], place of ``texture`` [S], color [S, 3], weight [S]); those from ``begin`` to ``end`` are
+looked at.
 """
 
 import math
@@ -24,13 +26,11 @@ def mean_cells(color, weight, pixel_cell, radius2, out):  # type: ignore[no-unty
 
 
 @kernel
-def texture_step(view, cell, photo, weight, texture, model, out):  # type: ignore[no-untyped-def]
-    """Add the normal equations of every cell to ``out`` [cells, 3, 2]: sum of a w (y - b), sum of a a w.
-
-    ``photo`` is [S, 3], ``texture`` [cells, 3].
-    """
+def texture_step(samples, texture, model, out, begin, end):  # type: ignore[no-untyped-def]
+    """Add the normal equations of every cell to ``out`` [cells, 3, 2]: sum of a w (y - b), sum of a a w."""
+    view, cell, photo, weight = samples
     slope, offset, in_log, scale = model
-    for s in range(len(view)):
+    for s in range(begin, end):
         v, k = view[s], cell[s]
         w = weight[s] * _robust(photo[s], texture[k], slope[v], offset[v], in_log, scale)
         for c in range(3):
@@ -41,17 +41,15 @@ def texture_step(view, cell, photo, weight, texture, model, out):  # type: ignor
 
 
 @kernel
-def view_step(view, photo, seen, weight, model, out):  # type: ignore[no-untyped-def]
-    """Add the moments of every photograph and channel to ``out`` [N, 3, 5]: w, w x, w y, w x x, w x y.
-
-    ``seen`` [S, 3] is what the texture shows of each sample.
-    """
+def view_step(samples, texture, model, out, begin, end):  # type: ignore[no-untyped-def]
+    """Add the moments of every photograph and channel to ``out`` [N, 3, 5]: w, w x, w y, w x x, w x y."""
+    view, cell, photo, weight = samples
     slope, offset, in_log, scale = model
-    for s in range(len(view)):
-        v = view[s]
-        w = weight[s] * _robust(photo[s], seen[s], slope[v], offset[v], in_log, scale)
+    for s in range(begin, end):
+        v, k = view[s], cell[s]
+        w = weight[s] * _robust(photo[s], texture[k], slope[v], offset[v], in_log, scale)
         for c in range(3):
-            x, y = np.float64(seen[s, c]), np.float64(photo[s, c])
+            x, y = np.float64(texture[k, c]), np.float64(photo[s, c])
             wc = w * _delta(photo[s, c], in_log)
             out[v, c, 0] += wc
             out[v, c, 1] += wc * x
@@ -61,14 +59,15 @@ def view_step(view, photo, seen, weight, model, out):  # type: ignore[no-untyped
 
 
 @kernel
-def vignette_step(view, camera, photo, seen, basis, weight, model, out):  # type: ignore[no-untyped-def]
+def vignette_step(samples, texture, model, basis, camera, out, begin, end):  # type: ignore[no-untyped-def]
     """Add normal equations of log(photo / prediction) in ``basis`` [S, 3] to ``out`` [cameras, 3, 4]."""
+    view, cell, photo, weight = samples
     slope, offset, in_log, scale = model
-    for s in range(len(view)):
-        v = view[s]
-        w = weight[s] * _robust(photo[s], seen[s], slope[v], offset[v], in_log, scale)
+    for s in range(begin, end):
+        v, k = view[s], cell[s]
+        w = weight[s] * _robust(photo[s], texture[k], slope[v], offset[v], in_log, scale)
         for c in range(3):
-            prediction = slope[v, c] * seen[s, c] + offset[v, c]
+            prediction = slope[v, c] * texture[k, c] + offset[v, c]
             y = photo[s, c]
             if not in_log:
                 prediction, y = math.log(max(prediction, 0.01)), math.log(max(y, 0.01))
