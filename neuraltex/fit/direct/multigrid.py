@@ -74,32 +74,37 @@ class Multigrid:
         smoothness: float,
         x: Float[np.ndarray, "Ht Wt 3"],
     ) -> None:
-        operators.add_smoothness(chain[0], cells, np.float32(smoothness))
+        weight = np.float32(smoothness)
+        _blocks(lambda begin, end: operators.add_smoothness(chain[0], cells, weight, begin, end), len(cells))
         self._damping = DAMPING * smoothness
         self.levels = [Level(chain[0], chain[0], cells, x, NONE, seams)]
         while max(self.levels[-1].cells.shape) > COARSEST:
             self._coarsen(chain)
         self._gather_colors()
         self._pull()
-        self.norm = float(np.sqrt(sum(np.square(block, dtype=np.float64).sum() for block in self._colors())))
+        squares = np.zeros(len(cells))
+        _blocks(lambda begin, end: operators.add_squares(chain[0], squares, begin, end), len(cells))
+        self.norm = float(np.sqrt(squares.sum()))
         for level in self.levels:
             level.seams.stiffen(level.matrix)
         seams.hold(chain[0])
 
     def start(self) -> None:
-        """Solve coarse to fine (full multigrid), whatever the start."""
+        """Solve coarse to fine (full multigrid) from colors that are all zero.
+
+        What interpolation leaves between texels is relaxed at once, which often spares the whole cycle.
+        """
         for index in range(len(self.levels) - 1):
             level, below = self.levels[index], self.levels[index + 1]
-            level.x[..., :3] = 0
             self._refresh(index)
             self._restrict(index, level, below)
             below.seams.hold(below.right)
-        self.levels[-1].x[..., :3] = 0
         self._solve_coarsest()
         for index in range(len(self.levels) - 2, -1, -1):
             self._prolong(index, add=False)
             if index:
                 self._correct(index)
+        self._relax(0, SWEEPS)
 
     def cycle(self, tolerance: float = 0.0) -> float:
         """Correct from all coarser levels and relax; returns the relative residual before that.
@@ -211,20 +216,24 @@ class Multigrid:
         """Turn the right-hand sides of all equations into one of the finest level."""
         shared = [level for level in self.levels if len(level.own)]
         for level, coarser in zip(reversed(shared), [NONE, *(item.own for item in reversed(shared))], strict=False):
-            operators.share_colors(level.own, level.cells, coarser)
-        if shared:
-            operators.add_shares(self.levels[0].right, self.levels[0].cells, shared[0].own)
+            _blocks(
+                lambda begin, end, a=level, b=coarser: operators.share_colors(a.own, a.cells, b, begin, end),  # type: ignore[misc]
+                len(level.cells),
+            )
+        finest, coarse = self.levels[0], self._coarse(0)
+        _blocks(
+            lambda begin, end: operators.add_shares(finest.right, finest.cells, coarse, begin, end), len(finest.cells)
+        )
 
     def _pull(self) -> None:
         coarser: np.ndarray = NONE
         for level in reversed(self.levels):
             if len(level.own):
-                operators.pull_of(level.own, level.cells, coarser, level.x)
+                _blocks(
+                    lambda begin, end, a=level, b=coarser: operators.pull_of(a.own, a.cells, b, a.x, begin, end),  # type: ignore[misc]
+                    len(level.cells),
+                )
                 coarser = level.x
-
-    def _colors(self) -> list[np.ndarray]:
-        right = self.levels[0].right
-        return [right[start : start + 16, :, 5:] for start in range(0, len(right), 16)]
 
 
 def _blocks(work: Callable[[int, int], None], num_rows: int, start: int = 0, stride: int = 1) -> None:

@@ -215,17 +215,19 @@ def _move(value, below, i, j, v, u, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_smoothness(matrix, cells, weight):  # type: ignore[no-untyped-def]
-    """Add ``weight`` times the squared difference of linked texels."""
-    for i in range(matrix.shape[0]):
+def add_smoothness(matrix, cells, weight, begin, end):  # type: ignore[no-untyped-def]
+    """Add ``weight`` times the squared difference of linked texels, for rows ``begin`` to ``end``."""
+    for i in range(begin, end):
         for j in range(matrix.shape[1]):
+            if i > 0 and cells[i - 1, j] & DOWN:
+                matrix[i, j, 0] += weight
+            if j > 0 and cells[i, j - 1] & RIGHT:
+                matrix[i, j, 0] += weight
             if cells[i, j] & RIGHT:
                 matrix[i, j, 0] += weight
-                matrix[i, j + 1, 0] += weight
                 matrix[i, j, 1] -= weight
             if cells[i, j] & DOWN:
                 matrix[i, j, 0] += weight
-                matrix[i + 1, j, 0] += weight
                 matrix[i, j, 2] -= weight
 
 
@@ -253,10 +255,10 @@ def fold(own, cells):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pull_of(own, cells, coarse_pull, pull):  # type: ignore[no-untyped-def]
-    """Put the row sums of a level and of coarser ones, per texel below each texel, into ``pull[..., 3]``."""
+def pull_of(own, cells, coarse_pull, pull, begin, end):  # type: ignore[no-untyped-def]
+    """Put the row sums of a level and of coarser ones, per texel below each texel, into rows of ``pull[..., 3]``."""
     height, width = cells.shape
-    for i in range(height):
+    for i in range(begin, end):
         for j in range(width):
             if cells[i, j] == 0:
                 continue
@@ -272,9 +274,9 @@ def pull_of(own, cells, coarse_pull, pull):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def share_colors(own, cells, coarse):  # type: ignore[no-untyped-def]
-    """Turn right-hand sides of a level into shares of the texels below, after adding those of the coarser one."""
-    for i in range(cells.shape[0]):
+def share_colors(own, cells, coarse, begin, end):  # type: ignore[no-untyped-def]
+    """Turn right-hand sides of rows into shares of the texels below, after adding those of the coarser level."""
+    for i in range(begin, end):
         for j in range(cells.shape[1]):
             share = np.float32(1) / np.float32(max(cells[i, j] >> COUNT_SHIFT, 1))
             for c in range(5, 8):
@@ -284,10 +286,22 @@ def share_colors(own, cells, coarse):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_shares(right, cells, coarse):  # type: ignore[no-untyped-def]
-    """Add the shares of the coarser level to the right-hand sides of unknowns."""
-    for i in range(cells.shape[0]):
+def add_shares(right, cells, coarse, begin, end):  # type: ignore[no-untyped-def]
+    """Add the shares of the coarser level to the right-hand sides of unknowns in rows; no rows of it add nothing."""
+    for i in range(begin, end):
         for j in range(cells.shape[1]):
-            if cells[i, j]:
+            if len(coarse) and cells[i, j]:
                 for c in range(5, 8):
                     right[i, j, c] += coarse[i // 2, j // 2, c]
+
+
+@kernel
+def add_squares(right, sums, begin, end):  # type: ignore[no-untyped-def]
+    """Put the sum of the squares of the right-hand sides of each row into ``sums`` [h]."""
+    for i in range(begin, end):
+        total = 0.0
+        for j in range(right.shape[1]):
+            for c in range(5, 8):
+                value = np.float64(right[i, j, c])
+                total += value * value
+        sums[i] = total

@@ -34,7 +34,9 @@ class SeamRows:
     @cached_property
     def used(self) -> Int[np.ndarray, " S"]:
         """Texels that occur, ascending."""
-        return np.unique(self.texels)
+        occurs = np.zeros(int(self.texels.max(initial=-1)) + 1, bool)
+        occurs[self.texels] = True
+        return np.flatnonzero(occurs).astype(self.texels.dtype)
 
     def times(self, factor: float) -> "SeamRows":
         """Return the rows with other strengths; none for a factor of 0."""

@@ -14,6 +14,7 @@ from neuraltex.fit.direct.equations import NormalEquations
 from neuraltex.fit.direct.multigrid import Multigrid
 from neuraltex.fit.direct.seam_matrix import FinestSeams
 from neuraltex.fit.direct.seams import SeamRows
+from neuraltex.render.parallel import for_row_blocks
 
 RING = 2
 """Texels around a chart that lookups in it can read."""
@@ -90,16 +91,17 @@ def unknowns(equations: NormalEquations, charts: Int[np.ndarray, "Ht Wt"], seams
     label, needed = charts, equations.images[0][..., 0] > 0
     needed.reshape(-1)[seams.used] = True
     for _ in range(RING):
-        _spread(label, needed, label.copy())
+        before = label.copy()
+        for_row_blocks(lambda begin, end, old=before: _spread(label, needed, old, begin, end), len(label))  # type: ignore[misc]
     label[needed & (label == 0)] = -1
     return link_cells(label)
 
 
 @kernel
-def _spread(label, needed, before):  # type: ignore[no-untyped-def]
-    """Give needed texels without a chart that of an 8-neighbor."""
+def _spread(label, needed, before, begin, end):  # type: ignore[no-untyped-def]
+    """Give needed texels without a chart that of an 8-neighbor, in rows ``begin`` to ``end``."""
     height, width = label.shape
-    for i in range(height):
+    for i in range(begin, end):
         for j in range(width):
             if needed[i, j] and before[i, j] == 0:
                 for v in range(max(i - 1, 0), min(i + 2, height)):

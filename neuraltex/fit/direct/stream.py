@@ -25,7 +25,8 @@ from neuraltex.texture.fill import number_charts
 LEVELS = 4
 """Levels of the mip chain; a pixel that covers more than 8 texels of the finest constrains the last."""
 EARLY_ITERATIONS = 1
-"""Solver iterations in all passes but the last: outliers show long before the solution is exact."""
+"""Solver iterations in passes between the first and the last: outliers show long before the solution is exact. After
+the first pass, which starts from nothing, full multigrid alone is near enough."""
 BRIGHTEST = 1024
 """Values of a photograph that colors are tabulated for, in 1/255: undoing a vignette may brighten four times."""
 
@@ -139,8 +140,9 @@ class DirectFit:
 
     def compare(self) -> None:
         """Solve roughly, forget the equations, and from now on compare photographs with the texture found."""
-        early = replace(self.config, max_iterations=min(self.config.max_iterations, EARLY_ITERATIONS))
-        is_first, solution = self._chain is None, self._solve(early)
+        is_first = self._chain is None
+        limit = min(self.config.max_iterations, 0 if is_first else EARLY_ITERATIONS)
+        solution = self._solve(replace(self.config, max_iterations=limit))
         self.equations.clear()
         trim_memory()  # of the solver
         self._chain = self._chain_of(solution.texture, solution.cells)
