@@ -131,10 +131,14 @@ def weigh_pixels(photo, lookup, outlier, trust, bounds):  # type: ignore[no-unty
     """
     image, uv, weight, footprint, falloff, _ = photo
     colors, levels, _ = lookup
-    half, one, table = np.float32(0.5), np.float32(1), outlier[1]
+    half, one, chain, table = np.float32(0.5), np.float32(1), outlier[0], outlier[1]
     height, width = np.float32(table[0, 1]), np.float32(table[0, 2])
     for i in range(bounds[0], bounds[1]):
         for j in range(weight.shape[1]):
+            k = min(j + AHEAD, weight.shape[1] - 1)
+            if weight[i, k]:
+                x, y = uv[i, k, 0] * width - half, (one - uv[i, k, 1]) * height - half
+                _ask_for(chain, table, np.int64(levels[footprint[i, k]] + half), x, y)
             trust[i, j] = one
             if weight[i, j] == 0:
                 continue
