@@ -87,18 +87,23 @@ class SeamMatrix(LevelSeams):
 class FinestSeams(LevelSeams):
     """S kept as J: a sixth of the memory where there is most of it.
 
+    Its m is made of the row sums of ``|J|' diag(strength) |J|``, which are not less than those of ``|S|``.
+
     Args:
         rows: Seam equations.
     """
 
     def __init__(self, rows: SeamRows) -> None:
         used = rows.used
-        local = np.searchsorted(used, rows.texels).astype(np.int32)
-        starts, shape = np.arange(0, local.size + 1, 8), (len(rows), len(used))
-        jacobian = sparse.csr_matrix((rows.weights.ravel(), local.ravel(), starts), shape=shape)
+        local, size = np.searchsorted(used, rows.texels).ravel(), np.abs(rows.weights)
+        majorant = np.bincount(local, (size * (rows.strength * size.sum(1))[:, None]).ravel(), len(used))
+        super().__init__(used, majorant.astype(np.float32))
+        coarse, place, half = _halved(used, rows.width)
+        starts, shape = np.arange(0, local.size + 1, 8), (len(rows), len(coarse))
+        jacobian = sparse.csr_matrix((rows.weights.flatten(), place[local], starts), shape=shape)  # of its own: sorted
+        jacobian.sum_duplicates()
         matrix = (jacobian.T @ sparse.diags(rows.strength) @ jacobian).tocsr()
-        super().__init__(used, _row_sums(matrix))
-        self._rows, self._coarser = rows, coarsened(used, matrix, rows.width)
+        self._rows, self._coarser = rows, SeamMatrix(coarse, matrix, half)
 
     def refresh(self, right: Float[np.ndarray, "h w 8"], x: Float[np.ndarray, "h w C"]) -> None:
         """Set the right-hand side to what it is without seams, plus ``(m - S) x``."""
@@ -113,12 +118,18 @@ class FinestSeams(LevelSeams):
 
 def coarsened(texels: Int[np.ndarray, " S"], matrix: sparse.csr_matrix, width: int) -> SeamMatrix:
     """Sum a matrix over 2x2 texels."""
-    y, x = np.divmod(texels, width)
-    half = (width + 1) // 2
-    coarse, place = np.unique(y // 2 * half + x // 2, return_inverse=True)
+    coarse, place, half = _halved(texels, width)
     ones, starts = np.ones(len(place), np.float32), np.arange(len(place) + 1)
     sums = sparse.csr_matrix((ones, place, starts), shape=(len(place), len(coarse)))
     return SeamMatrix(coarse, (sums.T @ matrix @ sums).tocsr(), half)
+
+
+def _halved(texels: Int[np.ndarray, " S"], width: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the texels of half the size that occur, which of them each texel lies in, and the width of that level."""
+    y, x = np.divmod(texels, width)
+    half = (width + 1) // 2
+    coarse, place = np.unique(y // 2 * half + x // 2, return_inverse=True)
+    return coarse, place, half
 
 
 def _row_sums(matrix: sparse.csr_matrix) -> Float[np.ndarray, " S"]:
