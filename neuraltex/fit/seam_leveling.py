@@ -9,14 +9,15 @@ Texturing of 3D Reconstructions", ECCV 2014.
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numba import njit
 
 from neuraltex.core.compiled import kernel
+from neuraltex.core.threads import block_size, run_blocks
 from neuraltex.fit.direct.seams import SeamRows, seam_equations, subtract_normal
 from neuraltex.geometry.mesh import Mesh
 
 STRENGTH = 20.0
 SWEEPS = 8
+TEXELS_PER_THREAD = 50_000
 OUTSIDE, BEYOND = -1, -2
 """Neighbors of a texel in the strip: outside of its chart, or in it and beyond the strip."""
 
@@ -41,75 +42,95 @@ def level_seams(
     strip, neighbors, place = _strip(charts, seams.used, width)
     rows = place[seams.texels]
     flat = texture.reshape(-1, 3)
-    change = _solve(flat[strip], neighbors, rows, seams, np.float32((2 / width) ** 2))
-    flat[strip] += change
+    _add(flat, strip, _solve(flat[seams.used], neighbors, rows, seams, np.float32((2 / width) ** 2)))
     return seams.used
 
 
 def _strip(
     charts: Bool[np.ndarray, "Ht Wt"], used: Int[np.ndarray, " S"], width: int
 ) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, "N 4"], Int[np.ndarray, " P"]]:
-    """Return the texels of the strip, the places of their neighbors in it, and the place of every texel of the map."""
-    inside = charts.copy()
-    inside.reshape(-1)[used] = True
+    """Return the texels of the strip, the places of their neighbors in it, and the place of every texel of the map.
+
+    Those that seams read come first.
+    """
     place = np.full(charts.size, OUTSIDE, np.int32)
-    strip = _grow_strip(inside.reshape(-1), used.astype(np.int64), place, width, charts.shape[1])
-    return strip, _find_neighbors(inside.reshape(-1), strip, place, charts.shape[1]), place
+    strip = np.empty(charts.size, np.int32)  # memory that is not written costs nothing
+    strip[: len(used)] = used
+    strip = strip[: _grow_strip(charts.reshape(-1), strip, len(used), place, width, charts.shape[1])].copy()
+    neighbors = np.empty((len(strip), 4), np.int32)
+    run_blocks(
+        lambda first, last: _find_neighbors(charts.reshape(-1), strip, place, charts.shape[1], neighbors, first, last),
+        len(strip),
+        block_size(len(strip), TEXELS_PER_THREAD),
+    )
+    return strip, neighbors, place
 
 
 def _solve(
-    colors: Float[np.ndarray, "N 3"],
+    colors: Float[np.ndarray, "S 3"],
     neighbors: Int[np.ndarray, "N 4"],
     rows: Int[np.ndarray, "R 8"],
     seams: SeamRows,
     screen: np.float32,
 ) -> Float[np.ndarray, "N 3"]:
-    """Relax the change of the colors; seams are a majorizer, as in :mod:`neuraltex.fit.direct.seam_matrix`."""
+    """Relax the change of the colors; seams are a majorizer, as in :mod:`neuraltex.fit.direct.seam_matrix`.
+
+    ``colors`` are those that seams read.
+    """
     strength = seams.strength * np.float32(STRENGTH)
     magnitude = np.abs(seams.weights)
     sums = (strength * magnitude.sum(1))[:, None] * magnitude
     majorant = np.bincount(rows.ravel(), sums.ravel(), len(colors)).astype(np.float32)
-    change, right = np.zeros_like(colors), np.empty_like(colors)
+    change = np.zeros((len(neighbors), 3), np.float32)
     for sweep in range(SWEEPS):
-        right[:] = majorant[:, None] * change
-        subtract_normal(rows, seams.weights, strength, colors + change, right)
+        right = majorant[:, None] * change[: len(colors)]
+        subtract_normal(rows, seams.weights, strength, colors + change[: len(colors)], right)
         _relax(neighbors, majorant, screen, right, change, sweep % 2 == 1)
     return change
 
 
-@njit(nogil=True, cache=True)
-def _grow_strip(inside, used, place, width, columns):  # type: ignore[no-untyped-def]
-    """Number the texels that are at most ``width`` steps within charts away from those that seams read."""
-    strip = [used[k] for k in range(len(used))]
-    for k in range(len(used)):
-        place[used[k]] = k
+@kernel
+def _add(texture, strip, change):  # type: ignore[no-untyped-def]
+    for k in range(len(strip)):
+        for c in range(3):
+            texture[strip[k], c] += change[k, c]
+
+
+@kernel
+def _grow_strip(charts, strip, count, place, width, columns):  # type: ignore[no-untyped-def]
+    """Number the texels of a strip that begins with ``count``, and those up to ``width`` steps within charts away."""
+    for k in range(count):
+        place[strip[k]] = k
     first = 0
     for _ in range(width):
-        last = len(strip)
+        last = count
         for k in range(first, last):
             column = strip[k] % columns
             for step, is_there in ((1, column + 1 < columns), (-1, column > 0), (columns, True), (-columns, True)):
                 texel = strip[k] + step
-                if is_there and 0 <= texel < len(inside) and inside[texel] and place[texel] < 0:
-                    place[texel] = len(strip)
-                    strip.append(texel)
+                if is_there and 0 <= texel < len(charts) and charts[texel] and place[texel] < 0:
+                    place[texel] = count
+                    strip[count] = texel
+                    count += 1
         first = last
-    return np.array(strip)
+    return count
 
 
-@njit(nogil=True, cache=True)
-def _find_neighbors(inside, strip, place, columns):  # type: ignore[no-untyped-def]
-    """Return the places of the 4-neighbors, or why they have none."""
-    neighbors = np.full((len(strip), 4), OUTSIDE, np.int32)
-    for k in range(len(strip)):
+@kernel
+def _find_neighbors(charts, strip, place, columns, neighbors, begin, end):  # type: ignore[no-untyped-def]
+    """Write the places of the 4-neighbors of a part of the strip, or why they have none."""
+    for k in range(begin, end):
         column = strip[k] % columns
         for n, (step, is_there) in enumerate(
             ((1, column + 1 < columns), (-1, column > 0), (columns, True), (-columns, True))
         ):
             texel = strip[k] + step
-            if is_there and 0 <= texel < len(inside) and inside[texel]:
-                neighbors[k, n] = place[texel] if place[texel] >= 0 else BEYOND
-    return neighbors
+            neighbors[k, n] = OUTSIDE
+            if is_there and 0 <= texel < len(charts):
+                if place[texel] >= 0:
+                    neighbors[k, n] = place[texel]
+                elif charts[texel]:
+                    neighbors[k, n] = BEYOND
 
 
 @kernel
@@ -118,8 +139,10 @@ def _relax(neighbors, majorant, screen, right, change, backward):  # type: ignor
     count = len(neighbors)
     for step in range(count):
         k = count - 1 - step if backward else step
-        diagonal = majorant[k] + screen
-        r, g, b = right[k, 0], right[k, 1], right[k, 2]
+        diagonal, r, g, b = screen, np.float32(0), np.float32(0), np.float32(0)
+        if k < len(right):  # seams read it
+            diagonal += majorant[k]
+            r, g, b = right[k, 0], right[k, 1], right[k, 2]
         for n in range(4):
             other = neighbors[k, n]
             if other == OUTSIDE:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from numba import njit
 from scipy.sparse import coo_matrix
 
+from neuraltex.core.compiled import kernel
 from neuraltex.geometry.topology import components_within
 
 COMPACTNESS = 0.06
@@ -87,13 +88,19 @@ def cluster_faces(
     return components_within(adjacency, label)
 
 
-@njit(cache=True)
 def _choose_pairs(
-    pairs: np.ndarray, lengths: np.ndarray, sums: np.ndarray, limit: float, crumb_area: float
-) -> np.ndarray:
+    pairs: Int[np.ndarray, "E 2"], lengths: Float[np.ndarray, " E"], sums: np.ndarray, limit: float, crumb_area: float
+) -> Int[np.ndarray, " K"]:
     """Cluster that each one becomes part of; with ``crumb_area`` only smaller clusters may give themselves up."""
-    count = len(sums)
-    best, cost_of = np.full(count, -1), np.full(count, np.inf)
+    best, cost, target = np.full(len(sums), -1), np.full(len(sums), np.inf), np.arange(len(sums))
+    _find_best(pairs, lengths, sums, limit, crumb_area, best, cost)
+    mutual = (best > target) & (best[best] == target)
+    target[best[mutual]] = target[mutual]
+    return target
+
+
+@kernel
+def _find_best(pairs, lengths, sums, limit, crumb_area, best, cost_of):  # type: ignore[no-untyped-def]
     for index in range(len(pairs)):
         a, b = pairs[index, 0], pairs[index, 1]
         if crumb_area > 0 and min(sums[a, 3], sums[b, 3]) > crumb_area:
@@ -103,11 +110,6 @@ def _choose_pairs(
             best[a], cost_of[a] = b, cost
         if cost < cost_of[b]:
             best[b], cost_of[b] = a, cost
-    target = np.arange(count)
-    for a in range(count):
-        if best[a] > a and best[best[a]] == a:
-            target[best[a]] = a
-    return target
 
 
 @njit(cache=True, inline="always")

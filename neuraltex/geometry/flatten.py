@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
 
+from neuraltex.core.compiled import kernel
 from neuraltex.geometry.charts import Charts, assemble, flatten_each
 
 ROUNDS = 5
@@ -103,34 +104,51 @@ def _wanted_differences(uvs: np.ndarray, uv_faces: np.ndarray, flat: np.ndarray,
     return out
 
 
-@njit(cache=True, nogil=True)
 def _descend(
     uvs: np.ndarray, edges: np.ndarray, weights: np.ndarray, degree: np.ndarray, wanted: np.ndarray, steps: int
 ) -> None:
-    """Conjugate gradients on ``Laplacian @ uvs = wanted``, preconditioned by the diagonal."""
-    residual = wanted - _laplacian(uvs, edges, weights)
-    scaled = residual / degree.reshape(-1, 1)
-    direction, slope = scaled.copy(), (residual * scaled).sum()
+    """Conjugate gradients on ``Laplacian @ uvs = wanted``, preconditioned by the diagonal; ``wanted`` is used up."""
+    _iterate(uvs, edges, weights, degree, wanted, np.empty_like(uvs), np.empty_like(uvs), steps)
+
+
+@kernel
+def _iterate(uvs, edges, weights, degree, residual, direction, image, steps):  # type: ignore[no-untyped-def]
+    """Do what :func:`_descend` says; ``residual`` is the right-hand side at first, the next two are for scratch."""
+    _apply_laplacian(uvs, edges, weights, image)
+    slope = 0.0
+    for i in range(len(uvs)):
+        for k in range(2):
+            residual[i, k] -= image[i, k]
+            direction[i, k] = residual[i, k] / degree[i]
+            slope += residual[i, k] * direction[i, k]
     for _ in range(steps):
-        image = _laplacian(direction, edges, weights)
-        bend = (direction * image).sum()
+        _apply_laplacian(direction, edges, weights, image)
+        bend = 0.0
+        for i in range(len(uvs)):
+            for k in range(2):
+                bend += direction[i, k] * image[i, k]
         if bend <= 0.0 or slope <= 0.0:
             break
-        uvs += slope / bend * direction
-        residual -= slope / bend * image
-        scaled = residual / degree.reshape(-1, 1)
-        following = (residual * scaled).sum()
-        direction = scaled + following / slope * direction
+        step, following = slope / bend, 0.0
+        for i in range(len(uvs)):
+            for k in range(2):
+                uvs[i, k] += step * direction[i, k]
+                residual[i, k] -= step * image[i, k]
+                image[i, k] = residual[i, k] / degree[i]
+                following += residual[i, k] * image[i, k]
+        keep = following / slope
+        for i in range(len(uvs)):
+            for k in range(2):
+                direction[i, k] = image[i, k] + keep * direction[i, k]
         slope = following
 
 
-@njit(cache=True, nogil=True)
-def _laplacian(values: np.ndarray, edges: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    out = np.zeros_like(values)
+@kernel
+def _apply_laplacian(values, edges, weights, out):  # type: ignore[no-untyped-def]
+    out[:] = 0.0
     for index in range(len(edges)):
         a, b = edges[index, 0], edges[index, 1]
         for k in range(2):
             difference = weights[index] * (values[a, k] - values[b, k])
             out[a, k] += difference
             out[b, k] -= difference
-    return out

@@ -4,6 +4,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
 
+from neuraltex.core.compiled import kernel
+
 TOLERANCE = 1e-9
 """Faces that penetrate each other by less than this share of the layout merely touch."""
 
@@ -28,20 +30,33 @@ def overlapping_in_chart(
     return upper
 
 
-@njit(cache=True)
-def _mark(corners: np.ndarray, label: np.ndarray, cells: int) -> np.ndarray:
+def _mark(corners: Float[np.ndarray, "F 3 2"], label: Int[np.ndarray, " F"], cells: int) -> Bool[np.ndarray, " F"]:
+    """Mark the later face of every pair that overlaps."""
     boxes = np.empty((len(corners), 4), np.int32)
     start = np.zeros(cells * cells + 1, np.int64)
+    _count_faces(corners, cells, boxes, start)
+    np.cumsum(start, out=start)
+    upper = np.zeros(len(corners), np.bool_)
+    _compare(corners, label, cells, boxes, start, start[:-1].copy(), np.empty(start[-1], np.int32), upper)
+    return upper
+
+
+@kernel
+def _count_faces(corners, cells, boxes, start):  # type: ignore[no-untyped-def]
+    """Write the cells that the box of each face touches, and count in ``start[1:]`` the boxes that touch each cell."""
     for face in range(len(corners)):
         for k in range(2):
-            low, high = corners[face, :, k].min() * cells, corners[face, :, k].max() * cells
+            a, b, c = corners[face, 0, k], corners[face, 1, k], corners[face, 2, k]
+            low, high = min(a, b, c) * cells, max(a, b, c) * cells
             boxes[face, k], boxes[face, 2 + k] = max(int(low), 0), min(int(high), cells - 1)
         for row in range(boxes[face, 1], boxes[face, 3] + 1):
             for column in range(boxes[face, 0], boxes[face, 2] + 1):
                 start[row * cells + column + 1] += 1
-    start = np.cumsum(start)
-    members, filled = np.empty(start[-1], np.int32), start[:-1].copy()
-    upper = np.zeros(len(corners), np.bool_)
+
+
+@kernel
+def _compare(corners, label, cells, boxes, start, filled, members, upper):  # type: ignore[no-untyped-def]
+    """Compare every face with those before it that stay, cell by cell."""
     for face in range(len(corners)):
         for row in range(boxes[face, 1], boxes[face, 3] + 1):
             for column in range(boxes[face, 0], boxes[face, 2] + 1):
@@ -54,7 +69,6 @@ def _mark(corners: np.ndarray, label: np.ndarray, cells: int) -> np.ndarray:
                 if not upper[face]:  # one that gives way is in nobody's way
                     members[filled[cell]] = face
                     filled[cell] += 1
-    return upper
 
 
 @njit(cache=True, inline="always")

@@ -221,17 +221,20 @@ def _rasterize(corners: np.ndarray, margin: float) -> np.ndarray:
     width = int(np.ceil(corners[:, :, 0].max() + 2 * margin)) + 1
     height = int(np.ceil(corners[:, :, 1].max() + 2 * margin)) + 1
     bitmap = np.zeros((height, width), np.bool_)
-    edge = np.empty((3, 3))
+    edge, t = np.empty((3, 3)), np.empty((3, 2))
     for face in range(len(corners)):
-        t = corners[face] + margin
+        for k in range(3):
+            t[k, 0], t[k, 1] = corners[face, k, 0] + margin, corners[face, k, 1] + margin
         for k in range(3):
             dx, dy = t[(k + 1) % 3, 0] - t[k, 0], t[(k + 1) % 3, 1] - t[k, 1]
             length = np.sqrt(dx * dx + dy * dy) + 1e-12
             edge[k, 0], edge[k, 1] = -dy / length, dx / length
             reach = margin + (abs(dx) + abs(dy)) / length / 2
             edge[k, 2] = edge[k, 0] * t[k, 0] + edge[k, 1] * t[k, 1] - reach
-        left, right = max(int(np.floor(t[:, 0].min() - margin)), 0), min(int(np.ceil(t[:, 0].max() + margin)), width)
-        low, high = max(int(np.floor(t[:, 1].min() - margin)), 0), min(int(np.ceil(t[:, 1].max() + margin)), height)
+        left = max(int(np.floor(min(t[0, 0], t[1, 0], t[2, 0]) - margin)), 0)
+        right = min(int(np.ceil(max(t[0, 0], t[1, 0], t[2, 0]) + margin)), width)
+        low = max(int(np.floor(min(t[0, 1], t[1, 1], t[2, 1]) - margin)), 0)
+        high = min(int(np.ceil(max(t[0, 1], t[1, 1], t[2, 1]) + margin)), height)
         for row in range(low, high):
             for column in range(left, right):
                 if not bitmap[row, column]:

@@ -11,13 +11,35 @@ from neuraltex.core.compiled import kernel
 
 
 def weld(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Int[np.ndarray, "F 3"]:
-    """Return faces in which vertices at exactly the same position share one index (of one of them)."""
-    order = np.lexsort(vertices.T)
-    ordered = vertices[order]
-    starts = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(1)])[: len(order)]
-    representative = np.empty(len(vertices), np.int64)
-    representative[order] = order[np.flatnonzero(starts)[np.cumsum(starts) - 1]]
-    return representative[faces]
+    """Return faces in which vertices at exactly the same position share one index, that of the first of them."""
+    first = np.empty(len(vertices), np.int64)
+    table = np.full(1 << (2 * len(vertices)).bit_length(), -1, np.int64)
+    positions = np.ascontiguousarray(vertices, np.float64) + 0.0  # one zero, not two
+    _find_first(positions, positions.view(np.int64), table, first)
+    return first[faces]
+
+
+@kernel
+def _find_first(positions, bits, table, first):  # type: ignore[no-untyped-def]
+    """Write the first vertex at the same position as each; ``table`` is full of -1, at least twice as large."""
+    for vertex in range(len(positions)):
+        slot = np.int64(0)
+        for k in range(3):
+            slot = (slot ^ bits[vertex, k]) * np.int64(-7046029254386353131)  # 2^64 / golden ratio
+            slot ^= slot >> 32
+        slot &= len(table) - 1
+        while table[slot] >= 0 and not _same_position(positions, table[slot], vertex):
+            slot = (slot + 1) & (len(table) - 1)
+        if table[slot] < 0:
+            table[slot] = vertex
+        first[vertex] = table[slot]
+
+
+@kernel
+def _same_position(positions, a, b):  # type: ignore[no-untyped-def]
+    return (
+        positions[a, 0] == positions[b, 0] and positions[a, 1] == positions[b, 1] and positions[a, 2] == positions[b, 2]
+    )
 
 
 def next_corner(corner: Int[np.ndarray, " *B"]) -> Int[np.ndarray, " *B"]:
@@ -27,21 +49,60 @@ def next_corner(corner: Int[np.ndarray, " *B"]) -> Int[np.ndarray, " *B"]:
 
 def manifold_pairs(faces: Int[np.ndarray, "F 3"]) -> Int[np.ndarray, "E 2"]:
     """Pairs of half edges that make a manifold edge: exactly two faces, which run along it in opposite directions."""
-    start, stop = faces.reshape(-1), np.roll(faces, -1, axis=1).reshape(-1)
-    key = np.minimum(start, stop) * (faces.max(initial=0) + 1) + np.maximum(start, stop)
-    order = np.argsort(key, kind="stable")
-    first = np.flatnonzero(np.concatenate([[True], np.diff(key[order]) != 0])[: len(order)])
-    size = np.diff(np.append(first, len(order)))
-    two = first[size == 2]
-    pairs = np.stack([order[two], order[two + 1]], 1)
-    return pairs[start[pairs[:, 0]] == stop[pairs[:, 1]]]
+    return _pair_half_edges(faces)[0]
 
 
 def num_irregular_edges(faces: Int[np.ndarray, "F 3"]) -> int:
     """Number of edges with three or more faces or with two faces of opposite orientation."""
-    edges = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], 2).reshape(-1, 2), axis=1)
-    _, count = np.unique(edges[:, 0] * (faces.max(initial=0) + 1) + edges[:, 1], return_counts=True)
-    return int((count >= 2).sum() - len(manifold_pairs(faces)))
+    pairs, num_shared = _pair_half_edges(faces)
+    return num_shared - len(pairs)
+
+
+def _pair_half_edges(faces: Int[np.ndarray, "F 3"]) -> tuple[Int[np.ndarray, "E 2"], int]:
+    """Return the manifold pairs, ordered by the lower and the higher end, and the number of edges of several faces."""
+    start, stop = faces.reshape(-1), np.roll(faces, -1, axis=1).reshape(-1)
+    low, high = np.minimum(start, stop), np.maximum(start, stop)
+    order = stable_order(low, stable_order(high))
+    pairs = np.empty((len(order) // 2, 2), np.int64)
+    num_pairs, num_shared = _match(order, start, low, high, pairs)
+    return pairs[:num_pairs], num_shared
+
+
+@kernel
+def _match(order, start, low, high, pairs):  # type: ignore[no-untyped-def]
+    """Write the pairs among half edges ordered by their ends; return how many, and how many edges are shared at all."""
+    num_pairs = num_shared = first = 0
+    while first < len(order):
+        a, last = order[first], first + 1
+        while last < len(order) and low[order[last]] == low[a] and high[order[last]] == high[a]:
+            last += 1
+        num_shared += last - first > 1
+        if last - first == 2 and (start[a] != start[order[first + 1]] or low[a] == high[a]):
+            pairs[num_pairs, 0], pairs[num_pairs, 1] = a, order[first + 1]
+            num_pairs += 1
+        first = last
+    return num_pairs, num_shared
+
+
+def stable_order(keys: Int[np.ndarray, " N"], before: Int[np.ndarray, " N"] | None = None) -> Int[np.ndarray, " N"]:
+    """Return the stable order of small numbers from 0: what ``argsort`` says, in linear time.
+
+    Args:
+        keys: Numbers, not much larger than there are of them.
+        before: Order that equal ones keep; by default that of their indices.
+    """
+    order = np.empty(len(keys), np.int64)
+    place = np.zeros(int(keys.max(initial=-1)) + 2, np.int64)
+    np.cumsum(np.bincount(keys, minlength=len(place) - 1), out=place[1:])
+    _sort_by_count(keys, np.arange(len(keys)) if before is None else before, place, order)
+    return order
+
+
+@kernel
+def _sort_by_count(keys, before, place, order):  # type: ignore[no-untyped-def]
+    for index in before:
+        order[place[keys[index]]] = index
+        place[keys[index]] += 1
 
 
 def split_non_manifold(faces: Int[np.ndarray, "F 3"]) -> tuple[Int[np.ndarray, "F 3"], Int[np.ndarray, " W"]]:

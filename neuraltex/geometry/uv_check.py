@@ -1,19 +1,19 @@
 """Whether texture coordinates can carry a texture: overlaps, faces outside, flipped or without area."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from numba import njit
 
 from neuraltex.core.compiled import kernel
+from neuraltex.core.threads import run_blocks
 from neuraltex.geometry.charts import signed_areas
 from neuraltex.geometry.mesh import Mesh
 
 TOLERANCE = 1e-6
 """How far outside [0, 1] a uv may lie through rounding."""
+ROWS_PER_BAND = 256
+"""Rows of cells that are drawn at a time; so few that who owns them needs little memory."""
 
 
 @dataclass(frozen=True)
@@ -75,50 +75,57 @@ def check_uv(mesh: Mesh, *, resolution: int = 4096) -> UvReport:
 
 def overlapping_faces(corners: Float[np.ndarray, "F 3 2"], resolution: int) -> Bool[np.ndarray, "2 F"]:
     """Faces that cover a cell center another face covers: row 0 those that came first, row 1 those drawn upon them."""
-    owner = np.full((resolution, resolution), -1, np.int32)
     found = np.zeros((2, len(corners)), np.bool_)
     scaled = np.ascontiguousarray(corners, np.float64) * resolution
-    bands = np.linspace(0, resolution, (os.cpu_count() or 1) + 1).astype(int)
-    with ThreadPoolExecutor(len(bands) - 1) as pool:
-        list(pool.map(lambda first, end: _draw(scaled, owner, found, first, end), bands[:-1], bands[1:]))
+    low, high = scaled[..., 1].min(1) - 1.5, scaled[..., 1].max(1) + 1.5
+
+    def work(first: int, end: int) -> None:
+        owner = np.full((end - first, resolution), -1, np.int32)
+        touched = np.flatnonzero((low < end) & (high > first))  # and some that hardly miss it
+        _draw(scaled, touched, owner, found, first)
+
+    run_blocks(work, resolution, ROWS_PER_BAND)
     return found
 
 
 @kernel
-def _draw(corners: np.ndarray, owner: np.ndarray, found: np.ndarray, first_row: int, end_row: int) -> None:
-    for face in range(len(corners)):
+def _draw(corners, faces, owner, found, first_row):  # type: ignore[no-untyped-def]
+    """Draw faces one after another into a band of rows.
+
+    A point on an edge belongs to exactly one of the two faces that share the edge, as both evaluate it the same way.
+    """
+    for face in faces:
         ax, ay, bx, by = corners[face, 0, 0], corners[face, 0, 1], corners[face, 1, 0], corners[face, 1, 1]
         cx, cy = corners[face, 2, 0], corners[face, 2, 1]
         if (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) == 0:
             continue
-        left, right = _cells(min(ax, bx, cx), max(ax, bx, cx), owner.shape[1])
-        low, high = _cells(min(ay, by, cy), max(ay, by, cy), owner.shape[0])
-        low, high = max(low, first_row), min(high, end_row)
+        left = max(int(np.floor(min(ax, bx, cx) - 0.5)), 0)
+        right = min(int(np.ceil(max(ax, bx, cx) + 0.5)), owner.shape[1])
+        low = max(int(np.floor(min(ay, by, cy) - 0.5)) - first_row, 0)
+        high = min(int(np.ceil(max(ay, by, cy) + 0.5)) - first_row, owner.shape[0])
+        x0, y0, dx0, dy0, swap0 = _edge(ax, ay, bx, by)
+        x1, y1, dx1, dy1, swap1 = _edge(bx, by, cx, cy)
+        x2, y2, dx2, dy2, swap2 = _edge(cx, cy, ax, ay)
         for row in range(low, high):
+            y = row + first_row + 0.5
+            rise0, rise1, rise2 = dx0 * (y - y0), dx1 * (y - y1), dx2 * (y - y2)
             for column in range(left, right):
-                if _covers(corners, face, column + 0.5, row + 0.5):
-                    if owner[row, column] >= 0:
-                        found[0, owner[row, column]] = True
-                        found[1, face] = True
-                    else:
-                        owner[row, column] = face
-
-
-@njit(cache=True, inline="always")
-def _cells(low: float, high: float, count: int) -> tuple:
-    return max(int(np.floor(low - 0.5)), 0), min(int(np.ceil(high + 0.5)), count)
+                x = column + 0.5
+                side = (rise0 - dy0 * (x - x0) >= 0) != swap0
+                if side != ((rise1 - dy1 * (x - x1) >= 0) != swap1):
+                    continue
+                if side != ((rise2 - dy2 * (x - x2) >= 0) != swap2):
+                    continue
+                if owner[row, column] >= 0:
+                    found[0, owner[row, column]] = True
+                    found[1, face] = True
+                else:
+                    owner[row, column] = face
 
 
 @kernel
-def _covers(corners: np.ndarray, face: int, x: float, y: float) -> bool:
-    """Whether a point lies inside; a point on an edge belongs to exactly one of the two faces that share the edge."""
-    turns = 0
-    for k in range(3):
-        n = (k + 1) % 3
-        ax, ay, bx, by = corners[face, k, 0], corners[face, k, 1], corners[face, n, 0], corners[face, n, 1]
-        swap = (ax > bx) or (ax == bx and ay > by)
-        if swap:
-            ax, ay, bx, by = bx, by, ax, ay
-        cross = (bx - ax) * (y - ay) - (by - ay) * (x - ax)
-        turns += 1 if (cross >= 0) != swap else -1
-    return turns in (3, -3)
+def _edge(ax, ay, bx, by):  # type: ignore[no-untyped-def]
+    """Return the lower end and the direction of an edge, and whether its ends were swapped for that."""
+    if (ax, ay) <= (bx, by):
+        return ax, ay, bx - ax, by - ay, False
+    return bx, by, ax - bx, ay - by, True

@@ -3,17 +3,22 @@
 Works on NumPy arrays on the host; row 0 of every array is v = 1.
 """
 
-import numpy as np
-from jaxtyping import Bool, Float, Int
-from numba import njit
+from collections.abc import Callable
 
-from neuraltex.core.compiled import kernel
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
+
 from neuraltex.core.conventions import texel_from_uv
 from neuraltex.core.errors import ShapeError
+from neuraltex.core.runtime import cpu_threads
+from neuraltex.core.threads import block_size, run_blocks, run_threads
 from neuraltex.geometry.charts import chart_components
 from neuraltex.geometry.mesh import Mesh
+from neuraltex.texture import fill_kernels
 
 _SMOOTHING_SWEEPS = 8  # relaxation steps per pyramid level; enough to hide the grid of the level below
+_TEXELS_PER_THREAD = 1 << 16  # below this, starting a thread costs more than it saves
+_ROWS_PER_STEP = 128  # rows that a group of sweeps is ahead of the next one
 
 
 def rasterize_charts(mesh: Mesh, size: int | tuple[int, int]) -> Bool[np.ndarray, "Ht Wt"]:
@@ -30,7 +35,7 @@ def rasterize_charts(mesh: Mesh, size: int | tuple[int, int]) -> Bool[np.ndarray
     """
     height, width = (size, size) if isinstance(size, int) else size
     inside = np.zeros((height, width), np.bool_)
-    _mark_triangles(_texel_corners(mesh, height, width), np.ones(mesh.num_faces, np.bool_), inside)
+    _mark(_texel_corners(mesh, height, width), np.ones(mesh.num_faces, np.bool_), inside)
     return inside
 
 
@@ -48,7 +53,7 @@ def number_charts(mesh: Mesh, size: tuple[int, int]) -> Int[np.ndarray, "Ht Wt"]
     assert mesh.uv_faces is not None
     assert mesh.uvs is not None
     number = np.zeros(size, np.int32)
-    _mark_triangles(corners, chart_components(mesh.uv_faces, len(mesh.uvs)).astype(np.int32) + 1, number)
+    _mark(corners, chart_components(mesh.uv_faces, len(mesh.uvs)).astype(np.int32) + 1, number)
     return number
 
 
@@ -56,9 +61,22 @@ def _texel_corners(mesh: Mesh, height: int, width: int) -> Float[np.ndarray, "F 
     return np.stack(texel_from_uv(mesh.corner_uvs, width, height), -1)
 
 
+def _mark(corners: Float[np.ndarray, "F 3 2"], value: Shaped[np.ndarray, " F"], inside: np.ndarray) -> None:
+    _for_rows(lambda begin, end: fill_kernels.mark_triangles(corners, value, inside, begin, end), inside.shape)
+
+
+def _for_rows(work: Callable[[int, int], None], shape: tuple[int, ...]) -> None:
+    """Call ``work(begin, end)`` on the rows of a texture in equal shares."""
+    run_blocks(work, shape[0], _rows_per_block(shape))
+
+
+def _rows_per_block(shape: tuple[int, ...]) -> int:
+    return block_size(shape[0], _TEXELS_PER_THREAD // max(shape[1], 1))
+
+
 def dilate(
-    texture: Float[np.ndarray, "Ht Wt C"], known: Bool[np.ndarray, "Ht Wt"], gutter_px: int, *, copy: bool = True
-) -> tuple[Float[np.ndarray, "Ht Wt C"], Bool[np.ndarray, "Ht Wt"]]:
+    texture: Float[np.ndarray, "Ht Wt 3"], known: Bool[np.ndarray, "Ht Wt"], gutter_px: int, *, copy: bool = True
+) -> tuple[Float[np.ndarray, "Ht Wt 3"], Bool[np.ndarray, "Ht Wt"]]:
     """Grow the known texels by ``gutter_px`` rings, each new texel the mean of its known 8-neighbors.
 
     Bilinear and mip-mapped viewers read beyond the border of a chart; the gutter is what they find there.
@@ -75,8 +93,8 @@ def dilate(
 
 
 def push_pull(
-    texture: Float[np.ndarray, "Ht Wt C"], known: Bool[np.ndarray, "Ht Wt"], *, copy: bool = True
-) -> Float[np.ndarray, "Ht Wt C"]:
+    texture: Float[np.ndarray, "Ht Wt 3"], known: Bool[np.ndarray, "Ht Wt"], *, copy: bool = True
+) -> Float[np.ndarray, "Ht Wt 3"]:
     """Fill all unknown texels smoothly from the known ones, which keep their values exactly.
 
     Averages known texels into ever coarser levels and hands them back down (S. Gortler et al., "The Lumigraph",
@@ -95,8 +113,44 @@ def _prepare(texture: np.ndarray, copy: bool) -> np.ndarray:
 
 
 def _check(texture: np.ndarray, known: np.ndarray) -> None:
-    if texture.ndim != 3 or texture.shape[:2] != known.shape:
+    if texture.shape != (*known.shape, 3):
         raise ShapeError(f"texture has shape {texture.shape} but its mask {known.shape}")
+
+
+def _grow(texture: np.ndarray, known: np.ndarray, rings: int) -> None:
+    """Add rings of texels; one ring is averaged from the texels known before it, so order does not matter."""
+    state = known.view(np.uint8)
+    queue = np.empty(known.size - np.count_nonzero(known), np.int32)
+    first, last = 0, _queue_border(state, queue)
+    for ring in range(rings):
+        _average(texture, state, queue[first:last])
+        state.reshape(-1)[queue[first:last]] = fill_kernels.KNOWN
+        if ring + 1 < rings:
+            first, last = last, fill_kernels.queue_neighbors(state, queue, first, last)
+
+
+def _queue_border(state: UInt8[np.ndarray, "Ht Wt"], queue: Int[np.ndarray, " Q"]) -> int:
+    """Queue the unknown texels that have a known neighbor; returns how many there are."""
+    rows = _rows_per_block(state.shape)
+    blocks = [state[begin : begin + rows] for begin in range(0, len(state), rows)]
+    room = np.cumsum([0, *(block.size - np.count_nonzero(block) for block in blocks)])
+    count = [0] * len(blocks)
+
+    def work(begin: int, end: int) -> None:
+        block = begin // rows
+        count[block] = fill_kernels.queue_border(state, begin, end, queue[room[block] :])
+
+    run_blocks(work, len(state), rows)
+    last = 0
+    for first, number in zip(room, count, strict=False):
+        queue[last : last + number] = queue[first : first + number]
+        last += number
+    return last
+
+
+def _average(texture: np.ndarray, state: UInt8[np.ndarray, "Ht Wt"], ring: Int[np.ndarray, " Q"]) -> None:
+    size = block_size(len(ring), _TEXELS_PER_THREAD // 8)
+    run_blocks(lambda first, last: fill_kernels.average_known(texture, state, ring[first:last]), len(ring), size)
 
 
 def _fill(texture: np.ndarray, known: np.ndarray) -> None:
@@ -104,127 +158,40 @@ def _fill(texture: np.ndarray, known: np.ndarray) -> None:
     if max(known.shape) > 1 and not known.all():
         coarse, coarse_known = _pull(texture, known)
         _fill(coarse, coarse_known)
-        _push(texture, known, coarse)
-        _relax(texture, known, _SMOOTHING_SWEEPS)
+        first, runs = _unknown_runs(known)
+        _for_rows(lambda begin, end: fill_kernels.push(texture, first, runs, coarse, begin, end), known.shape)
+        _relax(texture, first, runs)
 
 
-@kernel
-def _edge(ax, ay, bx, by, px, py):  # type: ignore[no-untyped-def]
-    """Return twice the signed area of (a, b, p), computed the same way (but for the sign) for edge (b, a)."""
-    if (ax, ay) <= (bx, by):
-        return (bx - ax) * (py - ay) - (by - ay) * (px - ax)
-    return -((ax - bx) * (py - by) - (ay - by) * (px - bx))
-
-
-@kernel
-def _mark_triangles(corners, value, inside):  # type: ignore[no-untyped-def]
-    height, width = inside.shape
-    for f in range(len(corners)):
-        ax, ay, bx, by = corners[f, 0, 0], corners[f, 0, 1], corners[f, 1, 0], corners[f, 1, 1]
-        cx, cy = corners[f, 2, 0], corners[f, 2, 1]
-        if not np.isfinite(ax + ay + bx + by + cx + cy):
-            continue
-        first, last = max(0, int(np.ceil(min(ax, bx, cx)))), min(width - 1, int(np.floor(max(ax, bx, cx))))
-        top, bottom = max(0, int(np.ceil(min(ay, by, cy)))), min(height - 1, int(np.floor(max(ay, by, cy))))
-        for y in range(top, bottom + 1):
-            for x in range(first, last + 1):
-                e0, e1, e2 = _edge(ax, ay, bx, by, x, y), _edge(bx, by, cx, cy, x, y), _edge(cx, cy, ax, ay, x, y)
-                if (e0 >= 0 and e1 >= 0 and e2 >= 0) or (e0 <= 0 and e1 <= 0 and e2 <= 0):
-                    inside[y, x] = value[f]
-
-
-@njit(nogil=True, cache=True)
-def _grow(texture, known, rings):  # type: ignore[no-untyped-def]
-    """Add rings of texels; one ring is averaged from the texels known before it, so order does not matter."""
-    height, width = known.shape
-    queued = known.copy()
-    ring = [(0, 0) for _ in range(0)]  # an empty list whose type numba can tell
-    for y in range(height):
-        for x in range(width):
-            if known[y, x]:
-                _queue_neighbors(queued, y, x, ring)
-    for _ in range(rings):
-        for y, x in ring:
-            _average_known(texture, known, y, x)
-        following = [(0, 0) for _ in range(0)]
-        for y, x in ring:
-            known[y, x] = True
-            _queue_neighbors(queued, y, x, following)
-        ring = following
-
-
-@njit(nogil=True, cache=True)
-def _queue_neighbors(queued, y, x, ring):  # type: ignore[no-untyped-def]
-    height, width = queued.shape
-    for v in range(max(y - 1, 0), min(y + 2, height)):
-        for u in range(max(x - 1, 0), min(x + 2, width)):
-            if not queued[v, u]:
-                queued[v, u] = True
-                ring.append((v, u))
-
-
-@kernel
-def _average_known(texture, known, y, x):  # type: ignore[no-untyped-def]
-    """Set a texel to the mean of its known 8-neighbors."""
-    height, width, channels = texture.shape
-    for c in range(channels):
-        total, count = np.float32(0), 0
-        for v in range(max(y - 1, 0), min(y + 2, height)):
-            for u in range(max(x - 1, 0), min(x + 2, width)):
-                if known[v, u]:
-                    total += texture[v, u, c]
-                    count += 1
-        texture[y, x, c] = total / count
-
-
-@njit(nogil=True, cache=True)
-def _pull(texture, known):  # type: ignore[no-untyped-def]
+def _pull(texture: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the level of half the size: means of the known texels of every 2x2 block, and where there are any."""
-    height, width, channels = texture.shape
-    coarse = np.zeros(((height + 1) // 2, (width + 1) // 2, channels), np.float32)
-    coarse_known = np.zeros(coarse.shape[:2], np.bool_)
-    for y in range(coarse.shape[0]):
-        for x in range(coarse.shape[1]):
-            count = 0
-            for v in range(2 * y, min(2 * y + 2, height)):
-                for u in range(2 * x, min(2 * x + 2, width)):
-                    if known[v, u]:
-                        count += 1
-                        for c in range(channels):
-                            coarse[y, x, c] += texture[v, u, c]
-            if count:
-                coarse_known[y, x] = True
-                for c in range(channels):
-                    coarse[y, x, c] /= count
+    height, width = (known.shape[0] + 1) // 2, (known.shape[1] + 1) // 2
+    coarse, coarse_known = np.empty((height, width, 3), np.float32), np.empty((height, width), np.bool_)
+    _for_rows(lambda begin, end: fill_kernels.pull(texture, known, coarse, coarse_known, begin, end), coarse.shape)
     return coarse, coarse_known
 
 
-@kernel
-def _push(texture, known, coarse):  # type: ignore[no-untyped-def]
-    """Give unknown texels the bilinear sample of the coarser level at their center."""
-    height, width, channels = texture.shape
-    near, far = np.float32(0.75), np.float32(0.25)
-    for y in range(height):
-        y0 = y // 2
-        y1 = min(max(y0 + (1 if y % 2 else -1), 0), coarse.shape[0] - 1)
-        for x in range(width):
-            if not known[y, x]:
-                x0 = x // 2
-                x1 = min(max(x0 + (1 if x % 2 else -1), 0), coarse.shape[1] - 1)
-                for c in range(channels):
-                    above = near * coarse[y0, x0, c] + far * coarse[y0, x1, c]
-                    texture[y, x, c] = near * above + far * (near * coarse[y1, x0, c] + far * coarse[y1, x1, c])
+def _unknown_runs(known: Bool[np.ndarray, "Ht Wt"]) -> tuple[Int[np.ndarray, " Ht+1"], Int[np.ndarray, "R 2"]]:
+    """Return where the unknown texels of each row start in a list of runs, and their first columns and ends."""
+    first = np.zeros(len(known) + 1, np.int64)
+    _for_rows(lambda begin, end: fill_kernels.count_runs(known, first[1:], begin, end), known.shape)
+    np.cumsum(first, out=first)
+    runs = np.empty((first[-1], 2), np.int32)
+    _for_rows(lambda begin, end: fill_kernels.list_runs(known, first, runs, begin, end), known.shape)
+    return first, runs
 
 
-@kernel
-def _relax(texture, known, sweeps):  # type: ignore[no-untyped-def]
-    """Replace unknown texels by the mean of their 4-neighbors, in place (Gauss-Seidel)."""
-    height, width, channels = texture.shape
-    for _ in range(sweeps):
-        for y in range(height):
-            for x in range(width):
-                if not known[y, x]:
-                    up, down, left, right = max(y - 1, 0), min(y + 1, height - 1), max(x - 1, 0), min(x + 1, width - 1)
-                    for c in range(channels):
-                        vertical = texture[up, x, c] + texture[down, x, c]
-                        texture[y, x, c] = (vertical + texture[y, left, c] + texture[y, right, c]) * np.float32(0.25)
+def _relax(texture: np.ndarray, first: Int[np.ndarray, " Ht+1"], runs: Int[np.ndarray, "R 2"]) -> None:
+    """Relax the texels of the runs; a thread does some of the sweeps, rows behind the one that does those before."""
+    height, width, _ = texture.shape
+    threads = min(cpu_threads(), max(1, height * width // _TEXELS_PER_THREAD), _SMOOTHING_SWEEPS)
+    steps = -(-(height + _SMOOTHING_SWEEPS - 1) // _ROWS_PER_STEP)
+    for step in range(steps + threads - 1):
+
+        def work(thread: int, step: int = step) -> None:
+            begin = (step - thread) * _ROWS_PER_STEP
+            sweeps = (_SMOOTHING_SWEEPS * index // threads for index in (thread, thread + 1))
+            if 0 <= begin < steps * _ROWS_PER_STEP:
+                fill_kernels.relax(texture, first, runs, begin, begin + _ROWS_PER_STEP, *sweeps)
+
+        run_threads(work, threads)

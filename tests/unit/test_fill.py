@@ -93,11 +93,11 @@ def test_gutter_has_the_given_width_and_known_texels_stay():
 
 
 def test_gutter_texels_average_only_what_was_known_before_their_ring():
-    texture = np.zeros((1, 5, 1), np.float32)
-    texture[0, [0, 4], 0] = 1, 3
+    texture = np.zeros((1, 5, 3), np.float32)
+    texture[0, [0, 4]] = [[1], [3]]
     known = np.array([[True, False, False, False, True]])
     grown, _ = dilate(texture, known, 2)
-    np.testing.assert_allclose(grown[0, :, 0], [1, 1, 2, 3, 3])
+    np.testing.assert_allclose(grown[0], np.repeat([[1], [1], [2], [3], [3]], 3, axis=1))
 
 
 def test_no_gutter_changes_nothing():
@@ -110,7 +110,7 @@ def test_no_gutter_changes_nothing():
 def test_garbage_in_unknown_texels_does_not_bleed():
     known = np.zeros((32, 32), bool)
     known[10:20, 10:20] = True
-    texture = np.where(known[..., None], 0.5, np.nan).astype(np.float32)
+    texture = np.where(known[..., None], np.full(3, 0.5), np.nan).astype(np.float32)
     filled = push_pull(*dilate(texture, known, 4))
     np.testing.assert_allclose(filled, 0.5, rtol=1e-5)
 
@@ -145,3 +145,54 @@ def test_filling_from_nothing_returns_the_texture():
 def test_mask_of_another_size_is_refused():
     with pytest.raises(ShapeError, match=r"\(8, 8, 3\).*\(4, 4\)"):
         push_pull(np.zeros((8, 8, 3), np.float32), np.zeros((4, 4), bool))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_change_nothing(threads, monkeypatch):
+    """Rows are shared among threads, and sweeps of the relaxation follow each other at a distance."""
+    rng = np.random.default_rng(0)
+    texture, known = rng.random((60, 50, 3)).astype(np.float32), rng.random((60, 50)) < 0.02
+    for place in ("neuraltex.texture.fill", "neuraltex.core.threads"):
+        monkeypatch.setattr(f"{place}.cpu_threads", lambda: threads)
+    monkeypatch.setattr("neuraltex.texture.fill._TEXELS_PER_THREAD", 100)
+    monkeypatch.setattr("neuraltex.texture.fill._ROWS_PER_STEP", 4)
+    grown, reached = dilate(texture, known, 3)
+    expected, rings = texture.copy(), known.copy()
+    for _ in range(3):
+        expected, rings = add_ring(expected, rings)
+    np.testing.assert_array_equal(reached, rings)
+    np.testing.assert_allclose(grown, expected, rtol=1e-6)
+    np.testing.assert_array_equal(push_pull(texture, known), fill_last_level(texture, known))
+
+
+def add_ring(texture, known):
+    """One ring of :func:`dilate`, in plain NumPy."""
+    height, width = known.shape
+    color, count = np.pad(texture * known[..., None], ((1, 1), (1, 1), (0, 0))), np.pad(known.astype(int), 1)
+    shifted = [np.s_[j : j + height, i : i + width] for j in range(3) for i in range(3)]
+    near, total = sum(count[at] for at in shifted), sum(color[at] for at in shifted)
+    new = ~known & (near > 0)
+    texture = texture.copy()
+    texture[new] = total[new] / near[new, None]
+    return texture, known | new
+
+
+def fill_last_level(texture, known):
+    """The last level of :func:`push_pull` filled from the next one: sweep after sweep, texel after texel."""
+    height, width = known.shape
+    cells = (height // 2, 2, width // 2, 2)
+    (a, b), (c, d) = np.moveaxis((texture * known[..., None]).reshape(*cells, 3), (1, 3), (0, 1))
+    count = known.reshape(cells).sum((1, 3))
+    coarse = push_pull((((a + b) + c) + d) / np.maximum(count, 1)[..., None], count > 0)
+    y, x = np.indices(known.shape)
+    y1 = np.clip(y // 2 + np.where(y % 2, 1, -1), 0, height // 2 - 1)
+    x1 = np.clip(x // 2 + np.where(x % 2, 1, -1), 0, width // 2 - 1)
+    near, far = np.float32(0.75), np.float32(0.25)
+    above, below = (near * coarse[row, x // 2] + far * coarse[row, x1] for row in (y // 2, y1))
+    filled = np.where(known[..., None], texture, near * above + far * below)
+    for _ in range(8):
+        for j, i in np.argwhere(~known):
+            vertical = filled[max(j - 1, 0), i] + filled[min(j + 1, height - 1), i]
+            sides = vertical + filled[j, max(i - 1, 0)] + filled[j, min(i + 1, width - 1)]
+            filled[j, i] = sides * np.float32(0.25)
+    return filled

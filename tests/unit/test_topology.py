@@ -9,6 +9,7 @@ from neuraltex.geometry.topology import (
     num_irregular_edges,
     smooth,
     split_non_manifold,
+    stable_order,
     weld,
 )
 
@@ -28,6 +29,32 @@ def test_weld_joins_equal_positions_only():
     faces = weld(vertices, np.array([[0, 1, 2], [3, 4, 5]]))
     assert len(np.unique(faces)) == 4
     assert face_adjacency(faces).tolist() == [[0, 1]]
+
+
+def test_weld_names_the_first_of_equal_positions_and_knows_one_zero():
+    vertices = np.array([[np.nan, 0, 0], [0.0, 1, 2], [np.nan, 0, 0], [-0.0, 1, 2], [2, 1, 0]])
+    np.testing.assert_array_equal(weld(vertices, np.array([[0, 1, 2], [3, 4, 4]])), [[0, 1, 2], [1, 4, 4]])
+
+
+def test_pairs_are_ordered_by_their_ends():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        faces = rng.integers(0, 9, (rng.integers(0, 20), 3))
+        half_edges: dict[tuple[int, int], list[int]] = {}
+        for index, (a, b) in enumerate(zip(faces.ravel(), np.roll(faces, -1, axis=1).ravel(), strict=True)):
+            half_edges.setdefault((min(a, b), max(a, b)), []).append(index)
+        start, stop = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
+        shared = [half_edges[ends] for ends in sorted(half_edges) if len(half_edges[ends]) > 1]
+        expected = [pair for pair in shared if len(pair) == 2 and start[pair[0]] == stop[pair[1]]]
+        np.testing.assert_array_equal(manifold_pairs(faces), np.array(expected, int).reshape(-1, 2))
+        assert num_irregular_edges(faces) == len(shared) - len(expected)
+
+
+def test_stable_order_is_that_of_argsort():
+    keys, before = np.random.default_rng(0).integers(0, 30, 200), np.random.default_rng(1).permutation(200)
+    np.testing.assert_array_equal(stable_order(keys), np.argsort(keys, kind="stable"))
+    np.testing.assert_array_equal(stable_order(keys, before), before[np.argsort(keys[before], kind="stable")])
+    assert len(stable_order(np.zeros(0, int))) == 0
 
 
 def test_closed_surface_pairs_every_half_edge():
