@@ -12,6 +12,7 @@ from neuraltex.core.files import atomic_path, write_text
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.io import images, obj, ply
 from neuraltex.io.glb_writer import textured_glb
+from neuraltex.io.images import to_uint8
 
 SUFFIXES = (".glb", ".obj", ".ply", ".png", ".exr")
 
@@ -72,13 +73,6 @@ def sidecars(path: Path) -> tuple[Path, ...]:
     """Files that :func:`write_textured` writes besides ``path``."""
     suffixes = {".obj": (".mtl", ".png"), ".ply": (".png",)}.get(path.suffix.lower(), ())
     return tuple(path.with_suffix(suffix) for suffix in suffixes)
-
-
-def to_uint8(texture: Shaped[np.ndarray, "*B C"]) -> UInt8[np.ndarray, "*B C"]:
-    """Round color in [0, 1] to 8 bit; 8 bit input is returned as it is."""
-    if texture.dtype == np.uint8:
-        return texture
-    return np.round(np.clip(texture, 0, 1) * 255).astype(np.uint8)
 
 
 def vertex_normals(mesh: Mesh) -> Float[np.ndarray, "V 3"]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 
 from neuraltex.core.errors import DataError
 from neuraltex.core.files import atomic_path
@@ -126,6 +126,13 @@ def read_texture(path: Path) -> UInt8[np.ndarray, "Ht Wt C"]:
     with _opened(path) as image:
         alpha = "A" in image.getbands() or "transparency" in image.info
         return np.array(image.convert("RGBA")) if alpha else _rgb8(image)
+
+
+def to_uint8(texture: Shaped[np.ndarray, "*B C"]) -> UInt8[np.ndarray, "*B C"]:
+    """Round color in [0, 1] to 8 bit; 8 bit input is returned as it is."""
+    if texture.dtype == np.uint8:
+        return texture
+    return np.round(np.clip(texture, 0, 1) * 255).astype(np.uint8)
 
 
 def write_rgb(path: Path, pixels: UInt8[np.ndarray, "H W C"], quality: int = 95) -> Path:

@@ -9,8 +9,8 @@ from box_scene import box_mesh, box_texture
 
 from neuraltex.core.errors import DataError, OutputError, UsageError
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.io.export import SUFFIXES, sidecars, to_uint8, vertex_normals, write_textured
-from neuraltex.io.images import read_exr, read_rgb
+from neuraltex.io.export import SUFFIXES, sidecars, vertex_normals, write_textured
+from neuraltex.io.images import read_exr, read_rgb, to_uint8
 from neuraltex.io.meshes import read_textured_mesh
 from neuraltex.io.polygons import split_seams
 
