@@ -96,13 +96,13 @@ def glb_bytes(mesh: Mesh, texture: UInt8[np.ndarray, "Ht Wt 3"] | bytes, name: s
     Raises:
         DataError: if the mesh has no uvs.
     """
-    return textured_glb(mesh, vertex_normals(mesh), _png(texture), name)
+    return b"".join(textured_glb(mesh, vertex_normals(mesh), _png(texture), name))
 
 
 def _write_glb(path: Path, mesh: Mesh, texture: np.ndarray | bytes) -> Path:
-    content = glb_bytes(mesh, texture, path.stem)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    content = textured_glb(mesh, vertex_normals(mesh), _png(texture), path.stem)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.writelines(content)
     return path
 
 
