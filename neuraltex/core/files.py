@@ -6,11 +6,14 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from neuraltex.core.errors import DataError, OutputError
+
+_asking = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -113,6 +116,8 @@ def claim_output_dir(path: str | Path, *, overwrite: bool, keep: bool = False) -
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
+    """Return the file mode creation mask, which can only be asked for by setting it: one thread at a time."""
+    with _asking:
+        mask = os.umask(0)
+        os.umask(mask)
     return mask

@@ -13,6 +13,7 @@ Layout::
     log.txt             log lines
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,19 +64,13 @@ def write_run(
 ) -> Path:
     """Write a run; manifest.json comes last, so that a folder without it is an unfinished run."""
     write_text(path / "config.yaml", config_yaml)
-    write_png(path / "texture.png", quantize(texture))
-    write_exr(path / "texture.exr", texture, compress=False)
-    write_png(path / "coverage.png", coverage)
+    with ThreadPoolExecutor(1, "write-exr") as writer:  # by far the largest file, and no work but waiting for memory
+        exact = writer.submit(write_exr, path / "texture.exr", texture, compress=False)
+        write_png(path / "texture.png", texture)
+        write_png(path / "coverage.png", coverage)
+        exact.result()
     write_json(path / "stats" / "history.json", history)
     return write_json(path / "manifest.json", {"version": VERSION, **manifest})
-
-
-def quantize(texture: Float[np.ndarray, "Ht Wt 3"]) -> UInt8[np.ndarray, "Ht Wt 3"]:
-    """Round colors to 8 bit; in blocks of rows, since the texture may fill much of the memory."""
-    result = np.empty(texture.shape, np.uint8)
-    for start in range(0, len(texture), 256):
-        result[start : start + 256] = np.round(texture[start : start + 256].clip(0, 1) * 255)
-    return result
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:

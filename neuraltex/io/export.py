@@ -12,6 +12,7 @@ from neuraltex.core.files import atomic_path, write_text
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.io import images, obj, ply
 from neuraltex.io.glb_writer import textured_glb
+from neuraltex.io.images import to_uint8
 
 SUFFIXES = (".glb", ".obj", ".ply", ".png", ".exr")
 
@@ -74,13 +75,6 @@ def sidecars(path: Path) -> tuple[Path, ...]:
     return tuple(path.with_suffix(suffix) for suffix in suffixes)
 
 
-def to_uint8(texture: Shaped[np.ndarray, "*B C"]) -> UInt8[np.ndarray, "*B C"]:
-    """Round color in [0, 1] to 8 bit; 8 bit input is returned as it is."""
-    if texture.dtype == np.uint8:
-        return texture
-    return np.round(np.clip(texture, 0, 1) * 255).astype(np.uint8)
-
-
 def vertex_normals(mesh: Mesh) -> Float[np.ndarray, "V 3"]:
     """Area-weighted unit normals; smooth across uv seams. Vertices without area get (0, 0, 1)."""
     weighted = mesh.face_normals * mesh.face_areas[:, None]
@@ -102,13 +96,13 @@ def glb_bytes(mesh: Mesh, texture: UInt8[np.ndarray, "Ht Wt 3"] | bytes, name: s
     Raises:
         DataError: if the mesh has no uvs.
     """
-    return textured_glb(mesh, vertex_normals(mesh), _png(texture), name)
+    return b"".join(textured_glb(mesh, vertex_normals(mesh), _png(texture), name))
 
 
 def _write_glb(path: Path, mesh: Mesh, texture: np.ndarray | bytes) -> Path:
-    content = glb_bytes(mesh, texture, path.stem)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    content = textured_glb(mesh, vertex_normals(mesh), _png(texture), path.stem)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.writelines(content)
     return path
 
 

@@ -23,8 +23,8 @@ LINEAR, CLAMP = 9729, 33071
 ARRAY_BUFFER, ELEMENT_BUFFER = 34962, 34963
 
 
-def textured_glb(mesh: Mesh, normals: Float[np.ndarray, "V 3"], png: bytes, name: str) -> bytes:
-    """Return the content of a ``.glb`` file.
+def textured_glb(mesh: Mesh, normals: Float[np.ndarray, "V 3"], png: bytes, name: str) -> list[bytes]:
+    """Return the content of a ``.glb`` file in parts, among them ``png`` itself: put together they are copied once.
 
     Photographs carry their own light, so the material is unlit (KHR_materials_unlit); the texture is sampled bilinearly
     without mip levels, clamped at its border.
@@ -106,19 +106,11 @@ def _accessor(index: int, array: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _container(tree: dict[str, Any], blobs: list[bytes]) -> bytes:
+def _container(tree: dict[str, Any], blobs: list[bytes]) -> list[bytes]:
     """Put the JSON and the binary chunk together; both are padded to multiples of four bytes."""
     text = json.dumps(tree, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 4)
-    binary = b"".join(part for blob in blobs for part in (blob, b"\0" * (-len(blob) % 4)))
-    total = 12 + 8 + len(text) + 8 + len(binary)
-    header = struct.pack("<4sII", b"glTF", 2, total)
-    return b"".join(
-        [
-            header,
-            struct.pack("<I4s", len(text), b"JSON"),
-            text,
-            struct.pack("<I4s", len(binary), b"BIN\0"),
-            binary,
-        ]
-    )
+    binary = [part for blob in blobs for part in (blob, b"\0" * (-len(blob) % 4))]
+    size = sum(map(len, binary))
+    header = struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + size)
+    return [header, struct.pack("<I4s", len(text), b"JSON"), text, struct.pack("<I4s", size, b"BIN\0"), *binary]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 
 from neuraltex.core.errors import DataError
 from neuraltex.core.files import atomic_path
@@ -15,6 +15,8 @@ from neuraltex.core.files import atomic_path
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm")
 MAX_PIXELS = 1 << 30
 """Largest image that is opened: a texture of 32768 x 32768."""
+STRIP_PIXELS = 1 << 17
+"""Pixels that are taken out of a decoded image at a time: Pillow makes three copies on the way."""
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
@@ -114,7 +116,12 @@ def _rgb8(image: "Image.Image") -> UInt8[np.ndarray, "H W 3"]:  # type: ignore[n
         peak = 65535.0 if largest > 255 or image.mode.startswith("I;16") else 255.0
         peak = 1.0 if image.mode == "F" and largest <= 1 else peak
         return np.repeat(np.round(values.clip(0, peak) * (255 / peak)).astype(np.uint8)[..., None], 3, axis=2)
-    return np.array(image.convert("RGB"))
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    step = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, step):
+        strip = image.crop((0, top, image.width, min(top + step, image.height)))
+        pixels[top : top + step] = strip if strip.mode == "RGB" else strip.convert("RGB")
+    return pixels
 
 
 def read_texture(path: Path) -> UInt8[np.ndarray, "Ht Wt C"]:
@@ -126,6 +133,13 @@ def read_texture(path: Path) -> UInt8[np.ndarray, "Ht Wt C"]:
     with _opened(path) as image:
         alpha = "A" in image.getbands() or "transparency" in image.info
         return np.array(image.convert("RGBA")) if alpha else _rgb8(image)
+
+
+def to_uint8(texture: Shaped[np.ndarray, "*B C"]) -> UInt8[np.ndarray, "*B C"]:
+    """Round color in [0, 1] to 8 bit; 8 bit input is returned as it is."""
+    if texture.dtype == np.uint8:
+        return texture
+    return np.round(np.clip(texture, 0, 1) * 255).astype(np.uint8)
 
 
 def write_rgb(path: Path, pixels: UInt8[np.ndarray, "H W C"], quality: int = 95) -> Path:

@@ -1,4 +1,4 @@
-"""Fast reading of uncompressed ``.npz`` files."""
+"""Fast reading and writing of uncompressed ``.npz`` files."""
 
 import struct
 import zipfile
@@ -8,6 +8,7 @@ from typing import IO
 import numpy as np
 
 from neuraltex.core.errors import DataError
+from neuraltex.core.files import atomic_path
 
 _LOCAL_HEADER = 30  # bytes before the name; bytes 26 to 30 hold the lengths of name and extra field
 
@@ -44,3 +45,15 @@ def _read_member(file: IO[bytes], info: zipfile.ZipInfo) -> np.ndarray:
     if len(values) != count:
         raise EOFError(f"{info.filename} is truncated")
     return values.reshape(shape)
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> Path:
+    """Write arrays atomically, byte by byte as ``numpy.savez`` does, which would copy them first."""
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            values = np.ascontiguousarray(array)
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                header = np.lib.format.header_data_from_array_1_0(values)
+                np.lib.format.write_array_header_1_0(member, header)
+                member.write(values.reshape(-1).view(np.uint8).data)
+    return path

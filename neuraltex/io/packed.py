@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from neuraltex.io.npz import read_npz
-from neuraltex.io.prepared import PreparedView, read_uv_map
+from neuraltex.io.npz import read_npz, write_npz
+from neuraltex.io.prepared import PreparedView, read_uv_map, spread_uv, write_uv_map
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,3 +57,16 @@ def read_packed(view: PreparedView) -> PackedPixels:
         distance=confidence["distance"],
         depth_error=confidence.get("depth_error"),
     )
+
+
+def write_packed(view: PreparedView, pixels: PackedPixels) -> None:
+    """Write uv map and confidence of a view: what ``write_uv_map`` and ``write_confidence`` write of whole frames."""
+    shape = np.array(pixels.shape)
+    if view.uv.suffix == ".exr":
+        write_uv_map(view.uv, spread_uv(pixels.shape, pixels.uv_bits, pixels.uv))
+    else:
+        write_npz(view.uv, {"shape": shape, "mask": pixels.uv_bits, "uv": pixels.uv})
+    confidence = {"shape": shape, "mask": pixels.bits}
+    confidence |= {name: getattr(pixels, name) for name in ("cosine", "footprint", "distance")}
+    error = {} if pixels.depth_error is None else {"depth_error": pixels.depth_error}
+    write_npz(view.confidence, {**confidence, **error})

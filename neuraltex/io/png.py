@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped
 
 from neuraltex.core.errors import ShapeError
 from neuraltex.core.files import atomic_path
 from neuraltex.core.runtime import cpu_threads
+from neuraltex.io.images import to_uint8
 
 BLOCK_BYTES = 1 << 20
 """Size of the blocks [byte]; what a block cannot refer back to costs far below one percent."""
@@ -26,8 +27,8 @@ UP = 2
 """Filter: bytes are stored as differences from the row above."""
 
 
-def write_png(path: Path, pixels: UInt8[np.ndarray, "H W *C"]) -> Path:
-    """Write an 8 bit grey or color image (with or without alpha) atomically.
+def write_png(path: Path, pixels: Shaped[np.ndarray, "H W *C"]) -> Path:
+    """Write an 8 bit grey or color image (with or without alpha) atomically; colors in [0, 1] are rounded to 8 bit.
 
     Raises:
         ShapeError: if it is empty or has more than four channels.
@@ -35,30 +36,32 @@ def write_png(path: Path, pixels: UInt8[np.ndarray, "H W *C"]) -> Path:
     if pixels.ndim not in (2, 3) or not pixels.size or (pixels.ndim == 3 and pixels.shape[2] not in COLOR_TYPES):
         raise ShapeError(f"an image has shape {pixels.shape}, expected [H, W] or [H, W, 1 to 4]")
     height, width = pixels.shape[:2]
-    rows = np.ascontiguousarray(pixels).reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, COLOR_TYPES[rows.shape[1] // width], 0, 0, 0)
-    step = max(1, BLOCK_BYTES // (rows.shape[1] + 1))
+    channels = pixels.size // (height * width)
+    header = struct.pack(">IIBBBBB", width, height, 8, COLOR_TYPES[channels], 0, 0, 0)
+    step = max(1, BLOCK_BYTES // (width * channels + 1))
     begins = range(0, height, step)
     checksum = 1
     with atomic_path(path) as temporary, temporary.open("wb") as file, ThreadPoolExecutor(cpu_threads()) as pool:
         file.write(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header))
         file.write(_chunk(b"IDAT", b"\x78\x01"))
-        for data, adler, size in pool.map(lambda begin: _compress(rows, begin, step), begins):
+        for data, adler, size in pool.map(lambda begin: _compress(pixels, begin, step), begins):
             file.write(_chunk(b"IDAT", data))
             checksum = _join_checksums(checksum, adler, size)
         file.write(_chunk(b"IDAT", struct.pack(">I", checksum)) + _chunk(b"IEND", b""))
     return path
 
 
-def _compress(rows: np.ndarray, begin: int, step: int) -> tuple[bytes, int, int]:
+def _compress(pixels: np.ndarray, begin: int, step: int) -> tuple[bytes, int, int]:
     """Filter and compress a block of rows; returns it with the checksum and the size of what it holds."""
-    block = rows[begin : begin + step]
-    filtered = np.empty((len(block), rows.shape[1] + 1), np.uint8)
+    above = min(begin, 1)
+    rows = np.ascontiguousarray(to_uint8(pixels[begin - above : begin + step]))
+    rows = rows.reshape(len(rows), -1)
+    filtered = np.empty((len(rows) - above, rows.shape[1] + 1), np.uint8)
     filtered[:, 0] = UP
-    filtered[0, 1:] = block[0] - (rows[begin - 1] if begin else np.uint8(0))
-    np.subtract(block[1:], block[:-1], out=filtered[1:, 1:])
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1 - above :, 1:])
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    last = begin + step >= len(rows)
+    last = begin + step >= len(pixels)
     content = memoryview(filtered)  # type: ignore[arg-type]
     data = packer.compress(content) + packer.flush(zlib.Z_FINISH if last else zlib.Z_FULL_FLUSH)
     return data, zlib.adler32(content), filtered.size

@@ -12,6 +12,7 @@ Layout (``scene.json`` carries ``version``; all paths in it are relative to the 
     proof.jpg           the proof sheet
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from neuraltex.core.errors import DataError
-from neuraltex.core.files import atomic_path, read_json, write_json
+from neuraltex.core.files import read_json, write_json
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.geometry.scene import Split
 from neuraltex.io import images
-from neuraltex.io.npz import read_npz
+from neuraltex.io.npz import read_npz, write_npz
 
 VERSION = 1
 DEPTH_ERROR_STEP = 0.002
@@ -165,7 +166,7 @@ def write_uv_map(path: Path, uv_map: UvMap) -> Path:
         return images.write_exr(path, layers)
     pairs = np.ascontiguousarray(uv_map.uv, np.float32).view(np.complex64)[..., 0]  # picks both at once, much faster
     uv = pairs[uv_map.mask].view(np.float32).reshape(-1, 2)
-    return _write_npz(path, {"shape": np.array(uv_map.mask.shape), "mask": np.packbits(uv_map.mask), "uv": uv})
+    return write_npz(path, {"shape": np.array(uv_map.mask.shape), "mask": np.packbits(uv_map.mask), "uv": uv})
 
 
 def read_uv_map(path: Path) -> UvMap:
@@ -175,9 +176,16 @@ def read_uv_map(path: Path) -> UvMap:
         mask: np.ndarray = layers[..., 2] > 0.5 if layers.shape[2] > 2 else (layers[..., :2] != 0).any(axis=-1)
         return UvMap(np.where(mask[..., None], layers[..., :2], 0).astype(np.float32), mask)
     arrays = read_npz(path)
-    mask = _unpack(arrays)
+    return spread_uv(arrays["shape"], arrays["mask"], arrays["uv"])
+
+
+def spread_uv(
+    shape: Sequence[int] | np.ndarray, bits: UInt8[np.ndarray, " B"], values: Float[np.ndarray, "P 2"]
+) -> UvMap:
+    """Put the uvs of valid pixels, which ``bits`` mark, into a frame."""
+    mask = _unpack(shape, bits)
     uv = np.zeros((*mask.shape, 2), np.float32)
-    uv[mask] = arrays["uv"]
+    uv[mask] = values
     return UvMap(uv, mask)
 
 
@@ -187,20 +195,35 @@ def write_confidence(path: Path, confidence: Confidence) -> Path:
     arrays: dict[str, np.ndarray] = {
         "shape": np.array(mask.shape),
         "mask": np.packbits(mask),
-        "cosine": np.round(confidence.cosine[mask].clip(0, 1) * 255).astype(np.uint8),
-        "footprint": confidence.footprint[mask].clip(6e-5, 6e4).astype(np.float16),
+        "cosine": encode_cosine(confidence.cosine[mask]),
+        "footprint": encode_footprint(confidence.footprint[mask]),
         "distance": confidence.distance[mask].clip(0, 255).astype(np.uint8),
     }
     if confidence.depth_error is not None:
-        steps = (confidence.depth_error[mask] / DEPTH_ERROR_STEP).clip(0, 254)
-        arrays["depth_error"] = np.nan_to_num(steps.round(), nan=255).astype(np.uint8)
-    return _write_npz(path, arrays)
+        arrays["depth_error"] = encode_depth_error(confidence.depth_error[mask])
+    return write_npz(path, arrays)
+
+
+def encode_cosine(cosine: Float[np.ndarray, " Q"]) -> UInt8[np.ndarray, " Q"]:
+    """Return cosines as they are stored [1/255]."""
+    return np.round(cosine.clip(0, 1) * 255).astype(np.uint8)
+
+
+def encode_footprint(footprint: Float[np.ndarray, " Q"]) -> Float[np.ndarray, " Q"]:
+    """Return footprints as they are stored, float16 [texel]; none becomes zero or infinite."""
+    return footprint.clip(6e-5, 6e4).astype(np.float16)
+
+
+def encode_depth_error(error: Float[np.ndarray, " Q"]) -> UInt8[np.ndarray, " Q"]:
+    """Return depth errors as they are stored [:data:`DEPTH_ERROR_STEP`], NaN as 255."""
+    steps = (error / DEPTH_ERROR_STEP).clip(0, 254)
+    return np.nan_to_num(steps.round(), nan=255).astype(np.uint8)
 
 
 def read_confidence(path: Path) -> Confidence:
     """Read what :func:`write_confidence` wrote."""
     arrays = read_npz(path)
-    mask = _unpack(arrays)
+    mask = _unpack(arrays["shape"], arrays["mask"])
     full: dict[str, Any] = {name: np.zeros(mask.shape, np.float32) for name in ("cosine", "footprint", "distance")}
     for name, image in full.items():
         image[mask] = arrays[name]
@@ -217,7 +240,7 @@ def write_mesh_arrays(path: Path, mesh: Mesh) -> Path:
     arrays = {"vertices": mesh.vertices, "faces": mesh.faces}
     if mesh.uvs is not None and mesh.uv_faces is not None:
         arrays |= {"uvs": mesh.uvs, "uv_faces": mesh.uv_faces}
-    return _write_npz(path, arrays)
+    return write_npz(path, arrays)
 
 
 def read_mesh_arrays(path: Path) -> Mesh:
@@ -237,12 +260,6 @@ def _view_from_json(root: Path, entry: dict[str, Any]) -> PreparedView:
     return PreparedView(entry["name"], entry["split"], camera_from_json(entry["camera"]), **files)
 
 
-def _unpack(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    height, width = (int(size) for size in arrays["shape"])
-    return np.unpackbits(arrays["mask"], count=height * width).astype(bool).reshape(height, width)
-
-
-def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> Path:
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **{name: np.ascontiguousarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
-    return path
+def _unpack(shape: Sequence[int] | np.ndarray, bits: np.ndarray) -> np.ndarray:
+    height, width = (int(size) for size in shape)
+    return np.unpackbits(bits, count=height * width).astype(bool).reshape(height, width)

@@ -14,7 +14,7 @@ from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.render import kernels
 from neuraltex.render.parallel import for_row_blocks
-from neuraltex.render.rays import normalized_grid
+from neuraltex.render.rays import normalized_grid, ray_planes
 
 if TYPE_CHECKING:
     import torch
@@ -105,11 +105,12 @@ def fragments_of(face_idx: Int[np.ndarray, "H W"], mesh: Mesh, camera: Camera) -
 
 def render_depth(face_idx: Int[np.ndarray, "H W"], mesh: Mesh, camera: Camera) -> Float[np.ndarray, "H W"]:
     """Compute the z-depth behind every pixel [world], given the faces; 0 where there is none."""
-    grid, vertices = normalized_grid(camera), vertices_in_camera(mesh, camera)
+    (x, y), vertices = ray_planes(camera), vertices_in_camera(mesh, camera)
     depth = np.empty(face_idx.shape, np.float32)
 
     def fill(begin: int, end: int) -> None:
-        kernels.face_depth(grid[begin:end], face_idx[begin:end], vertices, mesh.faces, depth[begin:end])
+        rows = slice(begin, end)
+        kernels.face_depth(x[rows], y[rows], face_idx[rows], vertices, mesh.faces, depth[rows])
 
     for_row_blocks(fill, len(depth))
     return depth

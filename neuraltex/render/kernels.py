@@ -101,7 +101,12 @@ def refine_hits(
 
 @kernel
 def face_depth(
-    grid: np.ndarray, face_idx: np.ndarray, vertices: np.ndarray, faces: np.ndarray, depth: np.ndarray
+    x_of: np.ndarray,
+    y_of: np.ndarray,
+    face_idx: np.ndarray,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    depth: np.ndarray,
 ) -> None:
     """Write the z-depth at which each ray meets its face, zero where there is none."""
     for i in range(face_idx.shape[0]):
@@ -112,7 +117,7 @@ def face_depth(
                 continue
             a, b, c = corners_of(vertices, faces, face)
             na, nb, nc = edge_normals(a, b, c)
-            x, y = grid[i, j, 0], grid[i, j, 1]
+            x, y = x_of[i, j], y_of[i, j]
             wa = na[0] * x + na[1] * y + na[2]
             wb = nb[0] * x + nb[1] * y + nb[2]
             wc = nc[0] * x + nc[1] * y + nc[2]
@@ -123,12 +128,12 @@ def face_depth(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _slope(grid: np.ndarray, i: int, j: int, di: int, dj: int, k: int) -> float:
-    """Derivative of normalized coordinate ``k`` along one pixel axis; one-sided at borders and lens folds."""
-    height, width = grid.shape[:2]
-    here = grid[i, j, k]
-    after = grid[i + di, j + dj, k] if i + di < height and j + dj < width else np.nan
-    before = grid[i - di, j - dj, k] if i - di >= 0 and j - dj >= 0 else np.nan
+def _slope(plane: np.ndarray, i: int, j: int, di: int, dj: int) -> float:
+    """Derivative of a normalized coordinate along one pixel axis; one-sided at borders and lens folds."""
+    height, width = plane.shape
+    here = plane[i, j]
+    after = plane[i + di, j + dj] if i + di < height and j + dj < width else np.nan
+    before = plane[i - di, j - dj] if i - di >= 0 and j - dj >= 0 else np.nan
     if np.isfinite(after) and np.isfinite(before):
         return 0.5 * (after - before)
     if np.isfinite(after):
@@ -136,25 +141,74 @@ def _slope(grid: np.ndarray, i: int, j: int, di: int, dj: int, k: int) -> float:
     return here - before if np.isfinite(before) else 0.0
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _pixel_area(x_of: np.ndarray, y_of: np.ndarray, i: int, j: int) -> float:
+    """Area of a pixel on the plane z = 1."""
+    area = _slope(x_of, i, j, 0, 1) * _slope(y_of, i, j, 1, 0)
+    return abs(area - _slope(x_of, i, j, 1, 0) * _slope(y_of, i, j, 0, 1))
+
+
 @kernel
-def count_faces(face_idx: np.ndarray, mask: np.ndarray, count: np.ndarray) -> None:
-    """Add the number of marked pixels that see each face."""
+def count_faces(face_idx: np.ndarray, count: np.ndarray) -> None:
+    """Add the number of pixels that see each face."""
     for i in range(face_idx.shape[0]):
         for j in range(face_idx.shape[1]):
-            if mask[i, j]:
+            if face_idx[i, j] >= 0:
                 count[face_idx[i, j]] += 1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _face_terms(
+    vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray, uv_faces: np.ndarray, texture_size: float, face: int
+) -> tuple:
+    """What :func:`_surface_at` needs to know of a face: edge normals, normal, uvs of its corners, scale of its uvs."""
+    a, b, c = corners_of(vertices, faces, face)
+    na, nb, nc = edge_normals(a, b, c)
+    normal = (na[0] + nb[0] + nc[0], na[1] + nb[1] + nc[1], na[2] + nb[2] + nc[2])
+    volume = a[0] * na[0] + a[1] * na[1] + a[2] * na[2]
+    norm = normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2]
+    i, j, k = uv_faces[face, 0], uv_faces[face, 1], uv_faces[face, 2]
+    u, v = (uvs[i, 0], uvs[j, 0], uvs[k, 0]), (uvs[i, 1], uvs[j, 1], uvs[k, 1])
+    area = (u[1] - u[0]) * (v[2] - v[0])
+    area -= (u[2] - u[0]) * (v[1] - v[0])
+    # d(uv)/d(x, y) of a homography: its determinant is det(H) / w^3
+    scale = abs(area) * volume * volume * texture_size * texture_size
+    return na, nb, nc, normal, norm, volume, scale, u, v
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _surface_at(terms: tuple, x: float, y: float, lens: float) -> tuple:
+    """u, v, depth, cosine and footprint where a ray meets the plane of a face; zeros where it does not.
+
+    ``lens`` is the area of the pixel on the plane z = 1.
+    """
+    na, nb, nc, normal, norm, volume, scale, u, v = terms
+    total = normal[0] * x + normal[1] * y + normal[2]
+    if total == 0.0 or norm == 0.0:
+        return 0.0, 0.0, 0.0, 0.0, 0.0
+    sign = 1.0 if total > 0 else -1.0
+    wa = max(sign * (na[0] * x + na[1] * y + na[2]), 0.0)  # clamped, as the caster may name the neighbor
+    wb = max(sign * (nb[0] * x + nb[1] * y + nb[2]), 0.0)
+    wc = max(sign * (nc[0] * x + nc[1] * y + nc[2]), 0.0)
+    weight = 1.0 / (wa + wb + wc)
+    total = abs(total)
+    return (
+        (wa * u[0] + wb * u[1] + wc * u[2]) * weight,
+        (wa * v[0] + wb * v[1] + wc * v[2]) * weight,
+        abs(volume) * weight,
+        total / np.sqrt(norm * (x * x + y * y + 1.0)),
+        np.sqrt(scale * lens / (total * total * total)),
+    )
 
 
 @kernel
 def measure_surface(
     begin: int,
     end: int,
-    grid: np.ndarray,
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    corner_uvs: np.ndarray,
+    x_of: np.ndarray,
+    y_of: np.ndarray,
+    surface: tuple,
     pixel_area: float,
-    texture_size: float,
     face_idx: np.ndarray,
     uv: np.ndarray,
     depth: np.ndarray,
@@ -163,9 +217,11 @@ def measure_surface(
 ) -> None:
     """Write uv, depth [world], cosine and footprint [texel] of rows ``begin`` to ``end``; zero where there is no face.
 
-    ``pixel_area`` is the area of a pixel on the plane z = 1; NaN if it must be measured in ``grid``.
+    ``surface`` is what :func:`_face_terms` takes before the face. ``pixel_area`` is the area of a pixel on the plane
+    z = 1; NaN if it must be measured.
     """
-    last, scale = -1, 0.0
+    vertices, faces, uvs, uv_faces, texture_size = surface
+    last = -1
     for i in range(begin, end):
         for j in range(face_idx.shape[1]):
             face = face_idx[i, j]
@@ -173,70 +229,52 @@ def measure_surface(
             if face < 0:
                 continue
             if face != last:
-                last, corners = face, corner_uvs[face]
-                a, b, c = corners_of(vertices, faces, face)
-                na, nb, nc = edge_normals(a, b, c)
-                nx, ny, nz = na[0] + nb[0] + nc[0], na[1] + nb[1] + nc[1], na[2] + nb[2] + nc[2]
-                volume = a[0] * na[0] + a[1] * na[1] + a[2] * na[2]
-                norm = nx * nx + ny * ny + nz * nz
-                area = (corners[1, 0] - corners[0, 0]) * (corners[2, 1] - corners[0, 1])
-                area -= (corners[2, 0] - corners[0, 0]) * (corners[1, 1] - corners[0, 1])
-                # d(uv)/d(x, y) of a homography: its determinant is det(H) / w^3
-                scale = abs(area) * volume * volume * texture_size * texture_size
-            x, y = grid[i, j, 0], grid[i, j, 1]
-            total = nx * x + ny * y + nz
-            if total == 0.0 or norm == 0.0:
+                last, terms = face, _face_terms(vertices, faces, uvs, uv_faces, texture_size, face)
+            lens = _pixel_area(x_of, y_of, i, j) if np.isnan(pixel_area) else pixel_area
+            found = _surface_at(terms, x_of[i, j], y_of[i, j], lens)
+            uv[i, j, 0], uv[i, j, 1] = found[0], found[1]
+            depth[i, j], cosine[i, j], footprint[i, j] = found[2], found[3], found[4]
+
+
+@kernel
+def pack_surface(
+    begin: int,
+    end: int,
+    x_of: np.ndarray,
+    y_of: np.ndarray,
+    surface: tuple,
+    pixel_area: float,
+    face_idx: np.ndarray,
+    depth: np.ndarray,
+    seen: np.ndarray,
+    uv: np.ndarray,
+    cosine: np.ndarray,
+    footprint: np.ndarray,
+) -> tuple[int, int]:
+    """As :func:`measure_surface`, but write only pixels with a face, one after the other, except for depth.
+
+    Cosine and footprint are written where there is a footprint, which ``seen [H, W]`` marks.
+
+    Returns:
+        How many pixels have a face, and how many a footprint.
+    """
+    vertices, faces, uvs, uv_faces, texture_size = surface
+    last, with_face, with_footprint = -1, 0, 0
+    for i in range(begin, end):
+        for j in range(face_idx.shape[1]):
+            face = face_idx[i, j]
+            depth[i, j], seen[i, j] = 0.0, False
+            if face < 0:
                 continue
-            sign = 1.0 if total > 0 else -1.0
-            wa = max(sign * (na[0] * x + na[1] * y + na[2]), 0.0)  # clamped, as the caster may name the neighbor
-            wb = max(sign * (nb[0] * x + nb[1] * y + nb[2]), 0.0)
-            wc = max(sign * (nc[0] * x + nc[1] * y + nc[2]), 0.0)
-            weight = 1.0 / (wa + wb + wc)
-            uv[i, j, 0] = (wa * corners[0, 0] + wb * corners[1, 0] + wc * corners[2, 0]) * weight
-            uv[i, j, 1] = (wa * corners[0, 1] + wb * corners[1, 1] + wc * corners[2, 1]) * weight
-            depth[i, j] = abs(volume) * weight
-            total = abs(total)
-            cosine[i, j] = total / np.sqrt(norm * (x * x + y * y + 1.0))
-            lens = pixel_area
-            if np.isnan(lens):
-                lens = _slope(grid, i, j, 0, 1, 0) * _slope(grid, i, j, 1, 0, 1)
-                lens = abs(lens - _slope(grid, i, j, 1, 0, 0) * _slope(grid, i, j, 0, 1, 1))
-            footprint[i, j] = np.sqrt(scale * lens / (total * total * total))
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _depth_error(x: float, y: float, expected: float, measured: np.ndarray) -> float:
-    """Relative difference at pixel (x, y) of the sensor; NaN if it saw nothing there."""
-    if not (expected > 0.0 and 0.0 <= x < measured.shape[1] and 0.0 <= y < measured.shape[0]):
-        return np.nan
-    found = measured[int(y), int(x)]
-    return abs(found - expected) / expected if found > 0.0 else np.nan
-
-
-@kernel
-def compare_depth_rows(
-    grid: np.ndarray, depth: np.ndarray, pose: np.ndarray, k: np.ndarray, measured: np.ndarray, error: np.ndarray
-) -> None:
-    """Write the relative depth error of every pixel; ``pose`` leads from the view to a sensor with intrinsics ``k``."""
-    for i in range(depth.shape[0]):
-        for j in range(depth.shape[1]):
-            error[i, j] = np.nan
-            if depth[i, j] > 0.0:
-                a, b, c = depth[i, j] * grid[i, j, 0], depth[i, j] * grid[i, j, 1], depth[i, j]
-                x = pose[0, 0] * a + pose[0, 1] * b + pose[0, 2] * c + pose[0, 3]
-                y = pose[1, 0] * a + pose[1, 1] * b + pose[1, 2] * c + pose[1, 3]
-                z = pose[2, 0] * a + pose[2, 1] * b + pose[2, 2] * c + pose[2, 3]
-                if z > 0.0:
-                    column = (k[0, 0] * x + k[0, 1] * y) / z + k[0, 2]
-                    error[i, j] = _depth_error(column, k[1, 1] * y / z + k[1, 2], z, measured)
-
-
-@kernel
-def compare_depths(
-    pixels: np.ndarray, expected: np.ndarray, depth: np.ndarray, measured: np.ndarray, error: np.ndarray
-) -> None:
-    """Write the relative depth error of points at known pixels of a sensor; NaN where ``depth`` is 0."""
-    for index in range(len(depth)):
-        found = depth[index] > 0.0
-        x, y = pixels[index, 0], pixels[index, 1]
-        error[index] = _depth_error(x, y, expected[index], measured) if found else np.nan
+            if face != last:
+                last, terms = face, _face_terms(vertices, faces, uvs, uv_faces, texture_size, face)
+            lens = _pixel_area(x_of, y_of, i, j) if np.isnan(pixel_area) else pixel_area
+            found = _surface_at(terms, x_of[i, j], y_of[i, j], lens)
+            uv[with_face, 0], uv[with_face, 1] = found[0], found[1]
+            depth[i, j] = found[2]
+            with_face += 1
+            if np.float32(found[4]) > 0.0:
+                cosine[with_footprint], footprint[with_footprint] = found[3], found[4]
+                seen[i, j] = True
+                with_footprint += 1
+    return with_face, with_footprint

@@ -25,6 +25,18 @@ def normalized_grid(camera: Camera) -> Float[np.ndarray, "H W 2"]:
     )
 
 
+def ray_planes(camera: Camera) -> tuple[Float[np.ndarray, "H W"], Float[np.ndarray, "H W"]]:
+    """Return x and y of :func:`normalized_grid`, read-only; without a lens nearly no memory stands behind them."""
+    if camera.warp is None and camera.lens == "pinhole" and camera.skew == 0:
+        shape, middle = (camera.height, camera.width), np.float64(0.5)
+        columns, rows = np.arange(camera.width) + middle, np.arange(camera.height) + middle
+        x = camera.directions(np.stack([columns, np.full_like(columns, middle)], -1))[:, 0]
+        y = camera.directions(np.stack([np.full_like(rows, middle), rows], -1))[:, 1]
+        return np.broadcast_to(x, shape), np.broadcast_to(y[:, None], shape)
+    grid = normalized_grid(camera)
+    return grid[..., 0], grid[..., 1]
+
+
 @lru_cache(maxsize=2)
 def _grid(
     width: int, height: int, fx: float, fy: float, cx: float, cy: float, skew: float, lens: str, distortion: tuple

@@ -64,7 +64,7 @@ def load_contenders(
 def _from_run(path: Path, scene: PreparedScene, truth: "_Truth | None") -> tuple[Contender, int]:
     """Return the contender and how many held-out photographs it was fitted to."""
     from neuraltex.fit.run import read_run
-    from neuraltex.io.export import to_uint8
+    from neuraltex.io.images import to_uint8
     from neuraltex.metrics.seams import median_seam_jump
 
     run, refined = read_run(path), refined_cameras(path, scene)

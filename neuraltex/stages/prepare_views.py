@@ -122,25 +122,21 @@ def _prepare_view(
     """Render and write one view unless it does not see the mesh; returns the number of pixels that see each face."""
     from dataclasses import replace
 
-    import numpy as np
-
+    from neuraltex.io.packed import write_packed
     from neuraltex.io.photos import place_mask, place_photo
-    from neuraltex.io.prepared import write_confidence, write_uv_map
-    from neuraltex.render.kernels import count_faces
-    from neuraltex.render.uv_maps import render_maps
+    from neuraltex.io.prepared import encode_depth_error
+    from neuraltex.render.uv_maps import render_packed
 
-    maps = render_maps(rasterizer, mesh, target.camera, texture_size)
-    hits = np.zeros(mesh.num_faces, np.int64)
-    count_faces(maps.face_idx, maps.uv_map.mask, hits)
-    if not hits.any():
-        return hits
-    write_uv_map(target.uv, maps.uv_map)
+    maps = render_packed(rasterizer, mesh, target.camera, texture_size)
+    if not maps.hits.any():
+        return maps.hits
     error = None if view.depth is None else _depth_error(maps.depth, target.camera, view)
-    write_confidence(target.confidence, replace(maps.confidence, depth_error=error))
+    stored = None if error is None else encode_depth_error(error[maps.seen])
+    write_packed(target, replace(maps.pixels, depth_error=stored))
     place_photo(view.image, target.image, target.camera, view.camera)
     if view.mask is not None and target.mask is not None:
         place_mask(view.mask, target.mask, target.camera, view.camera)
-    return hits
+    return maps.hits
 
 
 def _depth_error(depth: np.ndarray, camera: Camera, view: View) -> np.ndarray | None:

@@ -12,7 +12,8 @@ from neuraltex.core.errors import MissingDependency
 from neuraltex.core.runtime import logger
 from neuraltex.fit.run import Run
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.io.export import glb_bytes, to_uint8
+from neuraltex.io.export import glb_bytes
+from neuraltex.io.images import to_uint8
 from neuraltex.io.prepared import PreparedScene, PreparedView
 from neuraltex.report.pictures import evenly, reduce_image
 from neuraltex.stages.view_error import FULL_SCALE, error_texture

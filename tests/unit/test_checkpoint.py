@@ -9,9 +9,10 @@ import pytest
 import torch
 from plane_scene import SIZE, write_plane_scene
 
-from neuraltex.core.errors import DataError, ResumeError
+from neuraltex.core.errors import DataError, OutputError, ResumeError
 from neuraltex.core.files import read_json, write_json
 from neuraltex.fit import checkpoint as ckpt
+from neuraltex.fit import run as fit_run
 from neuraltex.fit.run import read_run, write_run
 
 
@@ -123,6 +124,17 @@ def test_run_survives_the_disk(run_dir: Path) -> None:
     assert run.mesh.num_faces == 2
     assert run.history == [{"step": 1, "train/loss": 0.25}]
     assert run.scene_path.resolve() == (run_dir.parent / "scene").resolve()
+
+
+def test_run_without_its_exact_texture_is_unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr(fit_run, "write_exr", fail)
+    texture = np.zeros((SIZE, SIZE, 3), np.float32)
+    with pytest.raises(OutputError, match="full"):
+        write_run(tmp_path, {}, texture, np.zeros((SIZE, SIZE), np.uint8), [], "")
+    assert not (tmp_path / "manifest.json").exists()
 
 
 def test_run_of_another_version_is_refused(run_dir: Path) -> None:

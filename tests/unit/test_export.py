@@ -9,8 +9,9 @@ from box_scene import box_mesh, box_texture
 
 from neuraltex.core.errors import DataError, OutputError, UsageError
 from neuraltex.geometry.mesh import Mesh
-from neuraltex.io.export import SUFFIXES, sidecars, to_uint8, vertex_normals, write_textured
-from neuraltex.io.images import read_exr, read_rgb
+from neuraltex.io import export
+from neuraltex.io.export import SUFFIXES, sidecars, vertex_normals, write_textured
+from neuraltex.io.images import read_exr, read_rgb, to_uint8
 from neuraltex.io.meshes import read_textured_mesh
 from neuraltex.io.polygons import split_seams
 
@@ -148,9 +149,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def full_disk(*_):
+        yield b"glTF"
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    monkeypatch.setattr(export, "textured_glb", full_disk)
     with pytest.raises(OutputError, match="disk is full"):
         write_textured(path, box_mesh(), 255 - box_texture())
     assert path.read_bytes() == before

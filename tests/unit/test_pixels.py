@@ -15,7 +15,7 @@ from neuraltex.fit.data import ViewStore, load_view
 from neuraltex.fit.pixels import SATURATED, erode, footprint_weight, pixel_weights, weigh
 from neuraltex.fit.sharpness import detail, relative_sharpness
 from neuraltex.io import images
-from neuraltex.io.npz import read_npz
+from neuraltex.io.npz import read_npz, write_npz
 from neuraltex.io.packed import read_packed
 from neuraltex.io.prepared import (
     Confidence,
@@ -134,6 +134,15 @@ def test_damaged_arrays_are_named(tmp_path: Path) -> None:
     np.savez_compressed(path, x=np.arange(1000))
     with pytest.raises(DataError, match="compressed"):
         read_npz(path)
+
+
+def test_arrays_are_written_as_numpy_does(tmp_path: Path) -> None:
+    arrays = {"shape": np.array((3, 4)), "none": np.empty((0, 2), np.float32), "half": np.ones(5, np.float16)}
+    arrays["turned"] = np.arange(6.0).reshape(2, 3).T
+    np.savez(tmp_path / "a.npz", **{name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    assert write_npz(tmp_path / "b.npz", arrays).read_bytes() == (tmp_path / "a.npz").read_bytes()
+    for name, array in read_npz(tmp_path / "b.npz").items():
+        np.testing.assert_array_equal(array, arrays[name])
 
 
 def photograph(texture: np.ndarray, scale: float, blur: float, gain: float = 1.0) -> tuple[np.ndarray, ...]:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from neuraltex.core.errors import ShapeError
 from neuraltex.io import png
+from neuraltex.io.images import to_uint8
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (64, 33, 1), (40, 30, 3), (31, 17, 4), (9, 8, 2)])
@@ -20,6 +21,13 @@ def test_png_reads_back_exactly(
     with Image.open(png.write_png(tmp_path / "x.png", pixels)) as image:
         image.load()  # checks every checksum
         assert np.array_equal(np.asarray(image), pixels.squeeze())
+
+
+def test_colors_are_rounded_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(png, "BLOCK_BYTES", 500)
+    colors = np.random.default_rng(0).uniform(-0.1, 1.1, (40, 30, 3)).astype(np.float32)
+    expected = png.write_png(tmp_path / "a.png", to_uint8(colors)).read_bytes()
+    assert png.write_png(tmp_path / "b.png", colors).read_bytes() == expected
 
 
 def test_large_sums_wrap_around_in_the_checksum(tmp_path: Path) -> None:

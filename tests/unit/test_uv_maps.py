@@ -1,5 +1,8 @@
 """Confidence: discontinuities, distances, threads."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +10,14 @@ from synthetic import lumps, orbit, with_grid_uv
 
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
+from neuraltex.io.packed import write_packed
+from neuraltex.io.prepared import PreparedView, write_confidence, write_uv_map
+from neuraltex.render import uv_maps
 from neuraltex.render.discontinuity import distance_to, find_discontinuities
 from neuraltex.render.fragments import make_rasterizer
 from neuraltex.render.parallel import for_row_blocks, map_threads, num_threads
-from neuraltex.render.uv_maps import depth_error, render_maps
+from neuraltex.render.rays import normalized_grid, ray_planes
+from neuraltex.render.uv_maps import depth_error, render_maps, render_packed
 
 CAMERA = Camera(60, 40, 60.0, 60.0, 30.0, 20.0, np.eye(4))
 
@@ -84,6 +91,35 @@ def test_result_does_not_depend_on_threads() -> None:
         np.testing.assert_array_equal(getattr(results[0].uv_map, name), getattr(results[1].uv_map, name))
     for name in ("cosine", "footprint", "distance"):
         np.testing.assert_array_equal(getattr(results[0].confidence, name), getattr(results[1].confidence, name))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".exr"])
+@pytest.mark.parametrize("lens", ["pinhole", "brown"])
+def test_packed_maps_are_stored_as_whole_frames_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lens: str, suffix: str
+) -> None:
+    monkeypatch.setattr(uv_maps, "BLOCK_PIXELS", 999)
+    mesh, camera = lumps(8), replace(orbit(5)[1], lens=lens, distortion=() if lens == "pinhole" else (0.05,))
+    mesh = mesh.with_uv(
+        mesh.uvs, np.where(np.arange(mesh.num_faces)[:, None] % 9, mesh.uv_faces, 0)
+    )  # some have no area
+    files = [[tmp_path / name / f"a{suffix}", tmp_path / name / "b.npz"] for name in ("whole", "packed")]
+    maps, packed = (render(make_rasterizer(mesh), mesh, camera, 256) for render in (render_maps, render_packed))
+    write_uv_map(files[0][0], maps.uv_map)
+    write_confidence(files[0][1], maps.confidence)
+    write_packed(PreparedView("a", "train", camera, tmp_path / "a.png", *files[1]), packed.pixels)
+    assert [file.read_bytes() for file in files[0]] == [file.read_bytes() for file in files[1]]
+    np.testing.assert_array_equal(packed.depth, maps.depth)
+    np.testing.assert_array_equal(packed.seen, maps.confidence.footprint > 0)
+    assert packed.seen.sum() < maps.uv_map.mask.sum() < maps.uv_map.mask.size
+    counts = np.bincount(maps.face_idx[maps.uv_map.mask], minlength=mesh.num_faces)
+    np.testing.assert_array_equal(packed.hits, counts)
+
+
+@pytest.mark.parametrize("changes", [{}, {"skew": 3.0}, {"lens": "brown", "distortion": (0.1, 0.02)}])
+def test_planes_of_rays_are_those_of_the_grid(changes: dict) -> None:
+    camera = replace(CAMERA, cx=29.3, fy=-61.7, **changes)
+    np.testing.assert_array_equal(np.stack(ray_planes(camera), -1), normalized_grid(camera))
 
 
 def test_a_failure_in_a_thread_is_raised() -> None:
