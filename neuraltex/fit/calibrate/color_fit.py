@@ -115,6 +115,7 @@ class _Fit:
         self._fixed = None if seen is None else self._to_domain(seen)
         self._texture = np.zeros((samples.num_cells, 3), np.float32) if self._fixed is None else self._fixed
         self._place = samples.cell if seen is None else np.arange(len(seen), dtype=samples.cell.dtype)
+        self._memory: dict[tuple[int, ...], np.ndarray] = {}
         self._basis = self._vignette_basis() if config.vignette else None
 
     def round(self) -> float:
@@ -172,20 +173,26 @@ class _Fit:
         return self._slope, self._offset, self._log, self._scale
 
     def _sum(self, step: Callable[..., None], shape: tuple[int, ...], *arguments: Any) -> Float[np.ndarray, "*B"]:
-        """Add up a step of the kernels over all samples; always in as many parts, whatever the number of threads."""
-        sums, count, threads = np.zeros((PARTS, *shape)), len(self._place), min(PARTS, cpu_threads())
+        """Add up a step of the kernels over all samples; always in as many parts, whatever the number of threads.
+
+        The sums stay valid until the next ones of this shape: fresh memory would take as long as the sums.
+        """
+        if shape not in self._memory:
+            self._memory[shape] = np.empty((PARTS, *shape))
+        sums, count, threads = self._memory[shape], len(self._place), min(PARTS, cpu_threads())
+        sums.fill(0)
 
         def work(thread: int) -> None:
             for part in range(thread, PARTS, threads):
                 step(*arguments, sums[part], part * count // PARTS, (part + 1) * count // PARTS)
 
         run_threads(work, threads)
-        return sums.sum(0)
+        return sums.sum(0, out=sums[0])
 
     def _fit_texture(self, samples: SampleArrays) -> None:
         shape = (self._samples.num_cells, 3, 2)
         sums = self._sum(kernels.texture_step, shape, samples, self._texture, self._numbers())
-        self._texture = (sums[..., 0] / np.maximum(sums[..., 1], 1e-12)).astype(np.float32)
+        kernels.solve_cells(sums, self._texture)
 
     def _fit_views(self, samples: SampleArrays) -> None:
         shape = (len(self._cameras), 3, 5)

@@ -41,6 +41,14 @@ def texture_step(samples, texture, model, out, begin, end):  # type: ignore[no-u
 
 
 @kernel
+def solve_cells(sums, texture):  # type: ignore[no-untyped-def]
+    """Put the solutions of what :func:`texture_step` sums into ``texture`` [cells, 3]; 0 where there is nothing."""
+    for k in range(len(sums)):
+        for c in range(3):
+            texture[k, c] = sums[k, c, 0] / max(sums[k, c, 1], 1e-12)
+
+
+@kernel
 def view_step(samples, texture, model, out, begin, end):  # type: ignore[no-untyped-def]
     """Add the moments of every photograph and channel to ``out`` [N, 3, 5]: w, w x, w y, w x x, w x y."""
     view, cell, photo, weight = samples
