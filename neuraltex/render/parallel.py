@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from neuraltex.core.runtime import cpu_threads
+from neuraltex.core.threads import run_blocks
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,15 +26,7 @@ def for_row_blocks(work: Callable[[int, int], None], num_rows: int, rows_per_blo
     Blocks are small enough (eight per thread by default) to even out the load.
     """
     threads = num_threads()
-    size = rows_per_block or max(1, -(-num_rows // (8 * threads)))
-    blocks = [(begin, min(begin + size, num_rows)) for begin in range(0, num_rows, size)]
-    if threads == 1 or len(blocks) == 1:
-        for begin, end in blocks:
-            work(begin, end)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for future in [pool.submit(work, begin, end) for begin, end in blocks]:
-            future.result()
+    run_blocks(work, num_rows, rows_per_block or -(-num_rows // (8 * threads)), threads)
 
 
 def map_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import tyro
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """A switch without a ``--no-`` twin."""
+
+OptionalPath = Optional[Path]  # noqa: UP045  for ``Path | None`` tyro loads typeguard, a tenth of a second in every verb
+"""A path that need not be given."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from neuraltex.core.errors import DataError, UsageError
 from neuraltex.core.files import claim_output_dir, write_text
 from neuraltex.core.runtime import logger, timed
-from neuraltex.stages.common import Common, Result
+from neuraltex.stages.common import Common, OptionalPath, Result
 
 if TYPE_CHECKING:
     from neuraltex.geometry.mesh import Mesh
@@ -32,7 +32,7 @@ class Config(Common):
     """Scene folder or file, in any supported format."""
     output_dir: Path
     """Folder to write."""
-    mesh: Path | None = None
+    mesh: OptionalPath = None
     """Mesh file (obj, ply, off, glb, stl); by default the one the scene names or that lies beside it."""
     format: Literal["auto", "neural_texgen", "colmap", "nerfstudio", "rgbd", "openmvs"] = "auto"
     """Format of the scene."""
@@ -48,17 +48,17 @@ class Config(Common):
     """Keep the texture coordinates of the mesh if it has some; otherwise always unwrap."""
     unwrap: Literal["fast", "xatlas"] = "fast"
     """How charts are cut: fast clusters and flattens faces in a second or two; xatlas takes ten times longer."""
-    color_camera: Path | None = None
+    color_camera: OptionalPath = None
     """RGB-D: JSON file with a separate calibration of the color camera."""
     skip_bad_images: bool = False
     """Go on without unreadable photographs, and list them."""
     uv_format: Literal["npz", "exr"] = "npz"
     """Files of the uv maps: compact npz, or float32 OpenEXR that other tools read."""
-    camera_dir: Path | None = None
+    camera_dir: OptionalPath = None
     """neural_texgen: folder of the cameras, where it is not the usual one."""
-    image_dir: Path | None = None
+    image_dir: OptionalPath = None
     """neural_texgen: folder of the photographs."""
-    file_list: Path | None = None
+    file_list: OptionalPath = None
     """neural_texgen: list of the frames to use."""
 
     def __post_init__(self) -> None:

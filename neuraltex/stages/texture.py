@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
 from neuraltex.core.errors import OutputError
 from neuraltex.stages import export, optimize, prepare
-from neuraltex.stages.common import Common, Result
+from neuraltex.stages.common import Common, OptionalPath, Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +16,7 @@ class Config(prepare.Config):
     The output folder keeps every step: ``prepared``, ``run`` and the textured mesh.
     """
 
-    to: Path | None = None
+    to: OptionalPath = None
     """Textured mesh to write (.glb, .obj, .ply); textured.glb in the output folder by default."""
     preset: str = "fast"
     """Preset by name or YAML file."""

@@ -9,13 +9,12 @@ part a majorizer. Source: W. Hackbusch, "Multi-Grid Methods and Applications", 1
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from neuraltex.core.runtime import cpu_threads
+from neuraltex.core.threads import run_blocks
 from neuraltex.fit.direct import operators
 from neuraltex.fit.direct.cells import coarsen_cells
 from neuraltex.fit.direct.seam_matrix import LevelSeams
@@ -239,11 +238,4 @@ class Multigrid:
 def _blocks(work: Callable[[int, int], None], num_rows: int, start: int = 0, stride: int = 1) -> None:
     """Call ``work(begin, end)`` on every ``stride``-th block of rows, on all cores."""
     begins = range(start * ROWS_PER_BLOCK, num_rows, stride * ROWS_PER_BLOCK)
-    threads = min(cpu_threads(), len(begins))
-    if threads <= 1:
-        for begin in begins:
-            work(begin, min(begin + ROWS_PER_BLOCK, num_rows))
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for future in [pool.submit(work, begin, min(begin + ROWS_PER_BLOCK, num_rows)) for begin in begins]:
-            future.result()
+    run_blocks(lambda block, _: work(begins[block], min(begins[block] + ROWS_PER_BLOCK, num_rows)), len(begins), 1)
