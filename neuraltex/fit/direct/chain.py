@@ -12,7 +12,7 @@ from numba import njit
 from neuraltex.core.compiled import kernel
 from neuraltex.fit.direct import operators
 from neuraltex.fit.direct.cells import coarsen_cells
-from neuraltex.fit.direct.layout import MipLayout, lookup_cell
+from neuraltex.fit.direct.layout import SHRINK, MipLayout, lookup_cell
 from neuraltex.fit.direct.vectors import CHANNEL_BITS, mix_packed
 from neuraltex.texture.fill import dilate
 
@@ -88,7 +88,7 @@ def sample_nearest_level(rows, table, x, y, level):  # type: ignore[no-untyped-d
     levels would cost twice as much and change no weight that matters.
     """
     nearest = np.int64(level + np.float32(0.5))
-    half, one, shrink = np.float32(0.5), np.float32(1), np.float32(1) / np.float32(1 << nearest)
+    half, one, shrink = np.float32(0.5), np.float32(1), SHRINK[nearest]
     height, width = table[nearest, 1], table[nearest, 2]
     x0, wx = lookup_cell((x + half) * shrink - half, width)
     y0, wy = lookup_cell((y + half) * shrink - half, height)

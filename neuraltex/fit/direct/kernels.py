@@ -15,7 +15,7 @@ from numba import njit
 
 from neuraltex.core.compiled import kernel
 from neuraltex.fit.direct.chain import sample_nearest_level
-from neuraltex.fit.direct.layout import lookup_cell
+from neuraltex.fit.direct.layout import SHRINK, lookup_cell
 from neuraltex.fit.direct.penalty import weight_of
 from neuraltex.fit.direct.vectors import add_to_row, prefetch
 
@@ -113,9 +113,9 @@ def prepare(photo, lookup, table, outlier, out, bounds, owners, thread):  # type
 @njit(nogil=True, cache=True, inline="always")
 def _color(colors, image, falloff, i, j, c):  # type: ignore[no-untyped-def]
     """Return the color of the texture that a pixel stands for."""
-    value = np.float32(image[i, j, c])
-    if len(falloff):
-        value = min(value / falloff[i, j], np.float32(len(colors) - 2))
+    if len(falloff) == 0:
+        return colors[image[i, j, c], c]
+    value = min(np.float32(image[i, j, c]) / falloff[i, j], np.float32(len(colors) - 2))
     lower = np.int64(value)
     color = colors[lower, c]
     if value > lower:
@@ -172,7 +172,7 @@ def _agreement(outlier, x, y, level, color):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True, inline="always")
 def _ask_for(rows, table, level, x, y):  # type: ignore[no-untyped-def]
     """Prefetch the texels of a level around texel coordinates of the finest."""
-    half, shrink, width = np.float32(0.5), np.float32(1) / np.float32(1 << level), table[level, 2]
+    half, shrink, width = np.float32(0.5), SHRINK[level], table[level, 2]
     i, _ = lookup_cell((y + half) * shrink - half, table[level, 1])
     j, _ = lookup_cell((x + half) * shrink - half, width)
     place = table[level, 0] + i * width + j
@@ -191,7 +191,7 @@ def scatter(pixels, rows, table, owners, thread):  # type: ignore[no-untyped-def
         _ask_for(rows, table, min(level + 1, len(table) - 1), pixels[q, 0], pixels[q, 1])
         weight, level = pixels[p, 3], np.int64(pixels[p, 2])
         part = pixels[p, 2] - np.float32(level)
-        shrink, color = one / np.float32(1 << level), (pixels[p, 4], pixels[p, 5], pixels[p, 6])
+        shrink, color = SHRINK[level], (pixels[p, 4], pixels[p, 5], pixels[p, 6])
         x, y = (pixels[p, 0] + half) * shrink - half, (pixels[p, 1] + half) * shrink - half
         _add(rows, table, level, x, y, weight * (one - part), color, owners, thread)
         if part > 0:

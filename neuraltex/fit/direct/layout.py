@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+SHRINK = np.float32(0.5) ** np.arange(16, dtype=np.float32)
+"""Size of each level relative to the finest; looked up, since kernels would divide for every pixel."""
+
 
 @dataclass(frozen=True)
 class MipLayout:
