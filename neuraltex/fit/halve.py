@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from numba import njit
 
 from neuraltex.core.compiled import kernel
 from neuraltex.fit.footprints import footprint_of_bits
@@ -71,10 +70,6 @@ def _halve(photo, reach, out, first, last):  # type: ignore[no-untyped-def]
                 part = np.float32(1) / np.float32(count)
                 place[i, j, 0], place[i, j, 1] = u0 + u * part, v0 + v * part
                 trust[i, j] = (total + 3) // 4
-                small[i, j, 0], small[i, j, 1], small[i, j, 2] = _mean(r, count), _mean(g, count), _mean(b, count)
-
-
-@njit(nogil=True, cache=True, inline="always")
-def _mean(total, count):  # type: ignore[no-untyped-def]
-    """Return the rounded mean of up to four numbers; nearly always there are four, and no division is needed."""
-    return (total + 2) >> 2 if count == 4 else (total + count // 2) // count
+                small[i, j, 0] = (r + count // 2) // count
+                small[i, j, 1] = (g + count // 2) // count
+                small[i, j, 2] = (b + count // 2) // count

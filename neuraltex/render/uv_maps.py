@@ -89,15 +89,7 @@ def render_packed(rasterizer: Rasterizer, mesh: Mesh, camera: Camera, texture_si
     """Render what :func:`render_maps` does, but pixel by pixel as it is stored: a third of the memory, on one thread.
 
     Views are best rendered several at a time, and memory touched for the first time costs more than the arithmetic.
-
-    Args:
-        rasterizer: Made for ``mesh``.
-        mesh: Surface with uvs.
-        camera: The view.
-        texture_size: Side of the texture [texel], in which footprints are given.
-
-    Raises:
-        DataError: if the mesh has no uvs.
+    Takes and raises what :func:`render_maps` does.
     """
     surface = _surface(mesh, camera, texture_size)
     face_idx = rasterizer.visible_faces(camera)

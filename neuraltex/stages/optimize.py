@@ -4,7 +4,7 @@ import logging
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -13,6 +13,9 @@ from neuraltex.config.schema import FitConfig
 from neuraltex.core.files import claim_output_dir, translate_write_errors, write_text
 from neuraltex.core.runtime import is_main, logger, resolve_device, seed_everything
 from neuraltex.stages.common import Common, Result
+
+if TYPE_CHECKING:
+    from neuraltex.fit.base import Fit
 
 DEFAULT_PRESET = "quality"
 CALIBRATED = "calibrated"
@@ -78,7 +81,7 @@ def run(config: Config) -> Result:
             handler.close()
 
 
-def _choose_fit(config: Config, device: str) -> Any:
+def _choose_fit(config: Config, device: str) -> "Fit":
     """Return the fit that the settings ask for; torch, which takes a second to load, is needed for gradients only."""
     from neuraltex.fit.direct.alone import DirectOnly, is_direct_only
 

@@ -12,8 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from neuraltex.config.schema import ColorConfig
-from neuraltex.core.runtime import cpu_threads
-from neuraltex.core.threads import run_threads
+from neuraltex.core.threads import run_blocks
 from neuraltex.fit.calibrate import color_kernels as kernels
 from neuraltex.fit.calibrate.color_samples import DARK, Samples, sample_overlaps, sample_rendered
 from neuraltex.fit.calibrate.exposure import VIGNETTE_TERMS, ColorMatch, find_reference
@@ -179,14 +178,13 @@ class _Fit:
         """
         if shape not in self._memory:
             self._memory[shape] = np.empty((PARTS, *shape))
-        sums, count, threads = self._memory[shape], len(self._place), min(PARTS, cpu_threads())
+        sums, count = self._memory[shape], len(self._place)
         sums.fill(0)
 
-        def work(thread: int) -> None:
-            for part in range(thread, PARTS, threads):
-                step(*arguments, sums[part], part * count // PARTS, (part + 1) * count // PARTS)
+        def work(part: int, _: int) -> None:
+            step(*arguments, sums[part], part * count // PARTS, (part + 1) * count // PARTS)
 
-        run_threads(work, threads)
+        run_blocks(work, PARTS, 1)
         return sums.sum(0, out=sums[0])
 
     def _fit_texture(self, samples: SampleArrays) -> None:
