@@ -37,6 +37,8 @@ class Arguments:
     """Photographs used at most, except for the pass."""
     only_pass: bool = False
     """Time a pass over all photographs only."""
+    only_cases: bool = False
+    """Time adding photographs that are in memory only, on as many cores as there are threads."""
     one_core: bool = False
     """Keep each process to a core of its own: even with one thread to compute, another one reads photographs."""
 
@@ -47,8 +49,10 @@ def main() -> None:
     if arguments.one_core:
         os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[rank()]})
     scene = read_prepared(arguments.data)
-    with process_group(torch.device("cpu")):
-        found = {"threads": torch.get_num_threads(), "pass": time_pass(scene)}
+    found: dict[str, Any] = {"threads": torch.get_num_threads()}
+    if not arguments.only_cases:
+        with process_group(torch.device("cpu")):
+            found["pass"] = time_pass(scene)
     if not arguments.only_pass:
         views = scene.split("train")[: arguments.limit]
         found |= {"photos": len(views), "cases": time_cases(scene, views)}

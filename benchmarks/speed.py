@@ -124,14 +124,18 @@ def _at_hand(arguments: Arguments) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def accumulate(bench: Bench) -> dict[str, Any]:
-    """Add the kitchen's photographs to the normal equations on one core and solve, beside the floor on that core."""
-    return _on_one_core("benchmarks/accumulate.py", "--data", str(bench.scene("kitchen")))
+    """Add the kitchen's photographs to the normal equations on one core and solve, beside the floor on that core.
+
+    ``two_cores`` adds the same photographs in one process with two threads.
+    """
+    command = ("benchmarks/accumulate.py", "--data", str(bench.scene("kitchen")))
+    return {**_run_python(*command), "two_cores": _run_python(*command, "--only-cases", threads=2)}
 
 
-def _on_one_core(*command: str) -> dict[str, Any]:
-    """Run Python with one thread per process; what it prints last is JSON."""
+def _run_python(*command: str, threads: int = 1) -> dict[str, Any]:
+    """Run Python with so many threads per process; what it prints last is JSON."""
     result = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, check=False, env=limited(1), cwd=ROOT
+        [sys.executable, *command], capture_output=True, text=True, check=False, env=limited(threads), cwd=ROOT
     )
     if result.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{result.stderr[-4000:]}")
@@ -166,12 +170,12 @@ def two_processes(bench: Bench) -> dict[str, Any]:
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     fit = ("-m", "neuraltex", "optimize", "--data", folder, "--preset", bench.arguments.preset, "--overwrite", "--json")
     start = time.perf_counter()
-    stats = _on_one_core(*torchrun, *fit, "--output-dir", str(run))
+    stats = _run_python(*torchrun, *fit, "--output-dir", str(run))
     together = {"seconds": round(time.perf_counter() - start, 1), "stats": stats}
     del stats["path"]  # of this machine
     only_pass, speedup = ("benchmarks/accumulate.py", "--data", folder, "--only-pass"), {}
     for name, flags in (("one_thread", ()), ("one_core", ("--one-core",))):
-        passes = [_on_one_core(*prefix, *only_pass, *flags)["pass"] for prefix in ((), torchrun)]
+        passes = [_run_python(*prefix, *only_pass, *flags)["pass"] for prefix in ((), torchrun)]
         alone[f"pass_{name}"], together[f"pass_{name}"] = passes
         seconds = [found["accumulate_seconds"] for found in passes]
         speedup[name] = round(seconds[0] / seconds[1], 2)

@@ -20,8 +20,9 @@ def speed(result: Part) -> str:
 
 def _accumulate(part: Part, targets: Part) -> str:
     rows = [
-        [f"accumulate, {name}", case["seconds_per_mpx"], case["cpu_seconds_per_mpx"]]
-        for name, case in part["cases"].items()
+        [f"accumulate, {name}{cores}", case["seconds_per_mpx"], case["cpu_seconds_per_mpx"]]
+        for cores, found in (("", part), (", two cores", part["two_cores"]))
+        for name, case in found["cases"].items()
     ]
     megapixels = part["floor"]["megapixels"]
     for step, seconds in part["floor"]["wall"].items():
@@ -32,7 +33,7 @@ def _accumulate(part: Part, targets: Part) -> str:
         f"\nA whole pass over {once['photos']} photographs, reading included, takes {once['accumulate_seconds']} s on one core, "
         f"solving to a residual of {once['residual']:.0e} {once['solve_seconds']} s ({once['iterations']} iterations).\n"
     )
-    words = f"One core, {part['photos']} photographs; target {targets['accumulate_seconds_per_mpx']} s per Mpx.\n\n"
+    words = f"One core unless said otherwise, {part['photos']} photographs; target {targets['accumulate_seconds_per_mpx']} s per Mpx.\n\n"
     return "### Normal equations\n\n" + words + table(("step", "s per Mpx", "CPU s per Mpx"), rows) + solved
 
 
