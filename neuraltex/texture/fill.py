@@ -57,6 +57,21 @@ def number_charts(mesh: Mesh, size: tuple[int, int]) -> Int[np.ndarray, "Ht Wt"]
     return number
 
 
+def number_faces(mesh: Mesh, size: tuple[int, int]) -> Int[np.ndarray, "Ht Wt"]:
+    """Return the number of the face that the center of each texel lies in, from 1; 0 where there is none (int32).
+
+    Args:
+        mesh: Mesh with uvs.
+        size: (Ht, Wt).
+
+    Raises:
+        DataError: if the mesh has no uvs.
+    """
+    number = np.zeros(size, np.int32)
+    _mark(_texel_corners(mesh, *size), np.arange(1, mesh.num_faces + 1, dtype=np.int32), number)
+    return number
+
+
 def _texel_corners(mesh: Mesh, height: int, width: int) -> Float[np.ndarray, "F 3 2"]:
     return np.stack(texel_from_uv(mesh.corner_uvs, width, height), -1)
 

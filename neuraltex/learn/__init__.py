@@ -1,0 +1,1 @@
+"""Learned textures: what photographs do not show, from networks trained on many textures over one uv layout."""
