@@ -1,0 +1,1 @@
+"""Networks that complete textures: samplers move what was seen, refiners paint over it, critics judge."""
