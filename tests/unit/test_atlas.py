@@ -53,7 +53,7 @@ def test_layouts_are_told_apart_but_not_by_pose_or_triangulation() -> None:
     assert layout.matches(layout_of(square(turned=True)))
     other = mesh.with_uv(mesh.uvs[:, ::-1] * (1, 0.5), mesh.uv_faces[:, ::-1])
     assert not layout.matches(layout_of(other))
-    with pytest.raises(DataError, match="checkpoint: the uv layout is unnamed .* expected square"):
+    with pytest.raises(DataError, match=r"checkpoint: the uv layout is unnamed .* expected square"):
         layout.require(layout_of(other), "checkpoint")
 
 

@@ -1,1 +1,1 @@
-"""Networks that complete textures: samplers move what was seen, refiners paint over it, critics judge."""
+"""Networks: what they take and give is in ``inputs`` and ``outputs``."""
