@@ -8,7 +8,7 @@ import pytest
 from neuraltex.core.errors import DataError
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.learn.partial import Partial, read_partial, write_partial
-from neuraltex.texture.atlas import canonical_positions, make_atlas, vertex_normals
+from neuraltex.texture.atlas import canonical_positions, make_atlas
 from neuraltex.texture.fill import rasterize_charts
 from neuraltex.texture.layout import layout_of
 
@@ -37,12 +37,6 @@ def test_canonical_positions_fill_the_box() -> None:
     longest = np.array([31 / 32, 63 / 64, 0]) / (63 / 64)  # from the first texel center to the last one
     assert np.allclose(found.min(0), -longest)
     assert np.allclose(found.max(0), longest)
-
-
-def test_vertex_normals_of_a_lone_vertex_are_zero() -> None:
-    mesh = square()
-    lonely = replace(mesh, vertices=np.vstack([mesh.vertices, [[9, 9, 9]]]))
-    assert np.array_equal(vertex_normals(lonely), [[0, 0, 1]] * 4 + [[0, 0, 0]])
 
 
 def test_layouts_are_told_apart_but_not_by_pose_or_triangulation() -> None:

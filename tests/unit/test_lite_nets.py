@@ -61,11 +61,13 @@ def test_bases_of_a_symmetric_body_are_its_mirror_images() -> None:
     assert torch.allclose(grids[3, :, :8], own[:, 8:].flip(1))
 
 
-def test_an_untrained_sampler_copies_what_it_knows() -> None:
+def test_a_sampler_without_offsets_copies_what_it_knows() -> None:
     inputs = random_inputs()
-    sampled = LiteSampler(SamplerConfig(width=8, levels=2))(inputs)
+    sampler = LiteSampler(SamplerConfig(width=8, levels=2))
+    torch.nn.init.zeros_(sampler.decoder.head.weight)
+    sampled = sampler(inputs)
     known = (inputs["direct"] + inputs["mirrored"]).expand_as(inputs["color"]) > 0
-    assert (sampled.color - inputs["color"])[known].abs().mean() < 0.02
+    assert (sampled.color - inputs["color"])[known].abs().max() < 0.03
     assert torch.allclose(sampled.weights.sum(1), torch.ones(()))
 
 

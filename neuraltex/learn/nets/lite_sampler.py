@@ -67,7 +67,7 @@ class LiteSampler(nn.Module):
         weights = raw[:, 2 * count :].softmax(1) * (found[:, 0] + FLOOR)
         weights = weights / weights.sum(1, keepdim=True)
         mixed = (color * weights[:, None]).sum(2)
-        return Sampled(mixed, (found * weights[:, None]).sum(2), grids, weights)
+        return Sampled(mixed, (found * weights[:, None]).sum(2), grids, weights, offsets)
 
     def _bases(self, height: int, width: int) -> Float[Tensor, "K H W 2"]:
         """Return the bases at another size; the identity is exact."""

@@ -15,12 +15,14 @@ class Sampled:
         confidence: How far each texel was read from known ones, in [0, 1].
         grids: Where every one of K hypotheses read, in ``grid_sample`` coordinates (align_corners=False).
         weights: Share of every hypothesis in the color; they sum to one over K.
+        offsets: Grids relative to where a hypothesis looks by itself.
     """
 
     color: Float[Tensor, "N 3 H W"]
     confidence: Float[Tensor, "N 1 H W"]
     grids: Float[Tensor, "N K H W 2"]
     weights: Float[Tensor, "N K H W"]
+    offsets: Float[Tensor, "N K H W 2"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,10 +58,11 @@ class PaperSampler(nn.Module):
         color, mask = inputs["color"], visibility(inputs)
         check_size(color, LEVELS, "the paper sampler")
         offsets, (height, width) = self._offsets(color, mask, inputs["normals"]), color.shape[-2:]
-        grid = identity_grid(height, width, color.device) + self.reach * offsets
+        offsets = self.reach * offsets
+        grid = identity_grid(height, width, color.device) + offsets
         with torch.autocast(color.device.type, enabled=False):
             found, confidence = sample_masked(color.float(), mask.float(), grid)
-        return Sampled(found, confidence, grid[:, None], torch.ones_like(confidence))
+        return Sampled(found, confidence, grid[:, None], torch.ones_like(confidence), offsets[:, None])
 
     def _offsets(self, color: Tensor, mask: Tensor, normals: Tensor) -> Float[Tensor, "N H W 2"]:
         """Return offsets in [-1, 1], in single precision whatever precision the layers have."""
