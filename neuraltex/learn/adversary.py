@@ -1,7 +1,5 @@
 """The critic of a training, learning beside the network that it judges."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -49,12 +47,3 @@ class Adversary:
         for parameter in self.critic.parameters():
             parameter.requires_grad_(True)
         return terms
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return weights and optimizer."""
-        return {"critic": self.critic.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from saved weights and optimizer."""
-        self.critic.load_state_dict(state["critic"])
-        self.optimizer.load_state_dict(state["optimizer"])

@@ -29,7 +29,7 @@ class PerceptualTerms:
     def __init__(
         self,
         config: LearnConfig,
-        device: torch.device,
+        device: torch.device | str,
         vgg_weights: Path | None = None,
         lpips_weights: Path | None = None,
     ) -> None:
