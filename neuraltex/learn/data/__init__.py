@@ -1,0 +1,1 @@
+"""Textures to learn from: read from folders, or made by a procedure."""
