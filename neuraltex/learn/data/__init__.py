@@ -1,1 +1,1 @@
-"""Textures to learn from: read from folders, or made by a procedure."""
+"""Training data: folders of samples, and samples made by a procedure."""
