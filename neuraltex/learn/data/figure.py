@@ -3,17 +3,9 @@
 import numpy as np
 
 from neuraltex.demo.patterns import mix, step
-from neuraltex.learn.data.ornament import (
-    Canvas,
-    Color,
-    Mask,
-    contrasting,
-    glyph,
-    hsv,
-    random_cloth,
-    stamp,
-)
-from neuraltex.learn.data.tube import Grid, Surface, Values
+from neuraltex.learn.data.face import paint_head, random_skin
+from neuraltex.learn.data.ornament import Canvas, Color, Mask, contrasting, glyph, random_cloth, stamp
+from neuraltex.learn.data.tube import Grid, Surface, Values, bump
 
 GRID = Grid(48, 64)
 LANDMARKS = (0.0, 0.07, 0.28, 0.48, 0.67, 0.74, 0.77, 1.0)
@@ -22,6 +14,7 @@ SPREAD = (0.0, 0.015, 0.06, 0.055, 0.04, 0.035, 0.03, 0.0)
 """How far each moves up or down."""
 YAW = 0.07
 TWISTED = (0.74, 0.77)
+CHIN = 0.77
 
 _HEIGHTS = (0, 0.012, 0.07, 0.18, 0.272, 0.288, 0.48, 0.6, 0.67, 0.7, 0.74, 0.77, 0.86, 0.95, 0.985, 1)
 _WIDTHS = (0, 0.12, 0.11, 0.13, 0.135, 0.20, 0.14, 0.18, 0.2, 0.12, 0.065, 0.085, 0.12, 0.105, 0.07, 0)
@@ -37,9 +30,8 @@ def figure_shape(rng: np.random.Generator) -> Surface:
         body = step(0.75, 0.70, v)
         x = np.interp(v, _HEIGHTS, _WIDTHS) * (1 + (wide - 1) * body)
         z = np.interp(v, _HEIGHTS, _DEPTHS) * (1 + (deep - 1) * body)
-        front = (u % 1) - 0.5
-        nose = 0.035 * np.exp(-((front / 0.03) ** 2) - ((v - 0.865) / 0.025) ** 2)
-        feet = 0.05 * np.exp(-((front / 0.12) ** 2) - (v / 0.04) ** 2)
+        nose = bump(u, v, (0.5, 0.865), (0.03, 0.025), 0.035)
+        feet = bump(u, v, (0.5, 0.0), (0.12, 0.04), 0.05)
         return np.stack([(x + nose) * np.sin(angle), np.zeros_like(x), (z + nose + feet) * np.cos(angle)], -1)
 
     return surface
@@ -47,11 +39,11 @@ def figure_shape(rng: np.random.Generator) -> Surface:
 
 def paint_figure(canvas: Canvas, rng: np.random.Generator, pattern: str = "") -> Color:
     """Paint a figure whose upper garment has a given pattern, or any."""
-    skin = hsv(rng.uniform(0.04, 0.09), rng.uniform(0.25, 0.6), rng.uniform(0.4, 0.95))
+    skin = random_skin(rng)
     color = _legs(canvas, rng, skin)
     color = _torso(canvas, rng, color, pattern)
     color = mix(color, skin, canvas.above(_collar(canvas, rng)))
-    return _head(canvas, rng, color, skin)
+    return paint_head(canvas.above_chin(CHIN), rng, color, skin)
 
 
 def _legs(canvas: Canvas, rng: np.random.Generator, skin: np.ndarray) -> Color:
@@ -76,40 +68,9 @@ def _torso(canvas: Canvas, rng: np.random.Generator, below: Color, pattern: str)
         color = mix(color, trim, placket * canvas.above(0.305 if long else 0.495))
     side = float(rng.choice([-1, 1]))
     center = (0.5 + side * rng.uniform(0.075, 0.11), rng.uniform(0.56, 0.61))
-    return mix(color, ink, stamp(canvas, glyph(rng), center, 0.05))
+    return mix(color, ink, stamp(canvas, glyph(rng), center, (0.05, 0.05)))
 
 
 def _collar(canvas: Canvas, rng: np.random.Generator) -> Mask:
     """Height at which the garment ends: lower in front."""
     return 0.71 - rng.uniform(0.0, 0.07) * np.exp(-((canvas.around() / 0.08) ** 2))
-
-
-def _head(canvas: Canvas, rng: np.random.Generator, color: Color, skin: np.ndarray) -> Color:
-    hair, iris = _hair_color(rng), hsv(rng.uniform(0.05, 0.65), 0.6, rng.uniform(0.15, 0.55))
-    lips, white = mix(skin, np.array([0.75, 0.15, 0.2]), np.array(rng.uniform(0.3, 0.8))), np.full(3, 0.93)
-    color = mix(color, skin * 0.8, canvas.disk((0.5, 0.845), (0.028, 0.012)))
-    color = mix(color, lips, canvas.disk((0.5, 0.808), (0.05, 0.012)))
-    for side in (-1, 1):
-        eye = 0.5 + side * 0.068
-        color = mix(color, hair * 0.8, canvas.disk((eye, 0.918), (0.045, 0.008)))
-        color = mix(color, white, canvas.disk((eye, 0.885), (0.036, 0.018)))
-        color = mix(color, iris, canvas.disk((eye, 0.885), (0.018, 0.016)))
-    strands = hair * (0.85 + 0.25 * np.sin(2 * np.pi * canvas.u * rng.integers(10, 22))[..., None])
-    return mix(color, np.clip(strands, 0, 1), canvas.above(_hairline(canvas, rng)))
-
-
-def _hairline(canvas: Canvas, rng: np.random.Generator) -> Mask:
-    """Height above which there is hair: high over the face, low at the back, parted on one side."""
-    front, ears, back = rng.uniform(0.935, 0.965), rng.uniform(0.84, 0.9), rng.uniform(0.62, 0.85)
-    part = rng.uniform(-0.05, 0.05)
-    return np.interp(
-        canvas.around(),
-        (-0.5, -0.25, -0.17, part, 0.17, 0.25, 0.5),
-        (back, back, ears, front + 0.015, ears, back, back),
-    )
-
-
-def _hair_color(rng: np.random.Generator) -> np.ndarray:
-    if rng.random() < 0.15:
-        return hsv(0.1, 0.03, rng.uniform(0.6, 0.85))
-    return hsv(rng.uniform(0.03, 0.12), rng.uniform(0.3, 0.75), rng.uniform(0.08, 0.75))

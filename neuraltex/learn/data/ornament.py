@@ -1,7 +1,7 @@
 """Cloth patterns, glyphs and palettes of the procedural sets."""
 
 import colorsys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -24,17 +24,18 @@ class Canvas:
     Args:
         u: Target coordinates; ``v`` likewise.
         tu: Template coordinates; ``tv`` likewise.
+        edge: Height of a texel in ``tv``, over which edges are smooth.
     """
 
     u: Mask
     v: Mask
     tu: Mask
     tv: Mask
+    edge: float
 
-    @property
-    def edge(self) -> float:
-        """Width of a smooth edge: one texel."""
-        return 1 / len(self.u)
+    def above_chin(self, chin: float) -> "Canvas":
+        """Return the canvas with heights that are 0 at the chin and 1 at the crown."""
+        return replace(self, tv=(self.tv - chin) / (1 - chin), edge=self.edge / (1 - chin))
 
     def around(self, center: float = 0.5) -> Mask:
         """Return the signed distance from a meridian of the template, in [-0.5, 0.5]."""
@@ -72,7 +73,7 @@ class Cloth:
 
     def _weight(self, canvas: Canvas) -> Mask:
         across, up = canvas.u * self.count, canvas.v * self.count
-        soft = self.count * canvas.edge
+        soft = self.count / len(canvas.u)
         match self.pattern:
             case "solid":
                 return np.zeros(across.shape)
@@ -118,9 +119,11 @@ def glyph(rng: np.random.Generator, size: int = 4) -> Bool[np.ndarray, "S S"]:
             return cells
 
 
-def stamp(canvas: Canvas, cells: Bool[np.ndarray, "S S"], center: tuple[float, float], half: float) -> Mask:
-    """Return 1 on the cells of a glyph laid on the surface, 0 elsewhere; ``half`` is half its width in u."""
-    x, y = canvas.around(center[0]) / half, (center[1] - canvas.tv) / half
+def stamp(
+    canvas: Canvas, cells: Bool[np.ndarray, "S S"], center: tuple[float, float], half: tuple[float, float]
+) -> Mask:
+    """Return 1 on the cells of a glyph laid on the surface, 0 elsewhere; ``half`` are half its extents."""
+    x, y = canvas.around(center[0]) / half[0], (center[1] - canvas.tv) / half[1]
     inside = (np.abs(x) < 1) & (np.abs(y) < 1)
     index = [np.clip(((axis + 1) / 2 * len(cells)).astype(int), 0, len(cells) - 1) for axis in (y, x)]
     return (inside & cells[index[0], index[1]]).astype(np.float32)

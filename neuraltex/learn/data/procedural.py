@@ -8,12 +8,13 @@ positions of the target tell where it belongs, as with a body that DensePose and
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from types import ModuleType
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from neuraltex.learn.data import figure
+from neuraltex.learn.data import face, figure, vessel
 from neuraltex.learn.data.observe import observe, unrolled_atlas
 from neuraltex.learn.data.orbit import orbit_camera
 from neuraltex.learn.data.ornament import HELD_OUT_PATTERN, Canvas, Color
@@ -22,7 +23,7 @@ from neuraltex.learn.partial import Partial
 from neuraltex.texture.atlas import Atlas, make_atlas
 from neuraltex.texture.layout import Layout, layout_of
 
-KindName = Literal["figure"]
+KindName = Literal["figure", "head", "vessel"]
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,15 @@ class Kind:
     paint: Callable[[Canvas, np.random.Generator, str], Color]
 
 
+def _kind(name: str, module: ModuleType, shape: Callable, paint: Callable) -> Kind:
+    where = (module.GRID, module.LANDMARKS, module.SPREAD, module.YAW, module.TWISTED)
+    return Kind(f"procedural {name}", *where, shape, paint)
+
+
 KINDS = {
-    "figure": Kind(
-        "figure",
-        figure.GRID,
-        figure.LANDMARKS,
-        figure.SPREAD,
-        figure.YAW,
-        figure.TWISTED,
-        figure.figure_shape,
-        figure.paint_figure,
-    )
+    "figure": _kind("figure", figure, figure.figure_shape, figure.paint_figure),
+    "head": _kind("head", face, face.head_shape, face.paint_bust),
+    "vessel": _kind("vessel", vessel, vessel.vessel_shape, vessel.paint_vessel),
 }
 
 
@@ -117,7 +116,7 @@ def procedural_sample(
     warp = random_warp(body, family.landmarks, family.spread, family.yaw, family.twisted)
     uvs = family.grid.uvs()
     mesh = family.grid.mesh(_points(family.shape(body), warp, uvs))
-    fine = paint(family, warp, body, 2 * size, HELD_OUT_PATTERN if held_out_pattern else "")
+    fine = _paint(family, warp, body, 2 * size, HELD_OUT_PATTERN if held_out_pattern else "")
     azimuth = float(view.uniform(-75, 75)) if azimuth is None else azimuth
     camera = orbit_camera(mesh, azimuth, photo_size, elevation=float(view.uniform(-8, 15)))
     laid_out = unrolled_atlas(mesh, _believed(uvs, warp, flaws, noise), size)
@@ -127,11 +126,11 @@ def procedural_sample(
     return Sample(partial, truth.astype(np.float32), azimuth, warp)
 
 
-def paint(family: Kind, warp: Warp, rng: np.random.Generator, size: int, pattern: str) -> Color:
+def _paint(family: Kind, warp: Warp, rng: np.random.Generator, size: int, pattern: str) -> Color:
     """Paint the texture of a sample, row 0 at v = 1."""
     centers = (np.arange(size) + 0.5) / size
     u, v = np.meshgrid(centers, np.flip(centers))
-    return family.paint(Canvas(u, v, *warp.template_from_target(u, v)), rng, pattern)
+    return family.paint(Canvas(u, v, *warp.template_from_target(u, v), 1 / size), rng, pattern)
 
 
 def _points(surface: Surface, warp: Warp, uvs: Float[np.ndarray, "U 2"]) -> Float[np.ndarray, "U 3"]:
@@ -145,7 +144,7 @@ def _believed(
 ) -> Float[np.ndarray, "U 2"]:
     """Return the template coordinates that a faulty correspondence gives the vertices."""
     u, v = uvs.T
-    inner = np.minimum(1, 10 * np.minimum(v, v.max() - (v - v.min())))
+    inner = np.clip(10 * np.minimum(v - v.min(), v.max() - v), 0, 1)
     error = [smooth_noise(rng, u, v) * flaws.jitter / 64 for _ in range(2)]
     tu, tv = warp.template_from_target(u, v) if flaws.misaligned else (u, v)
     return np.stack([tu + error[0], np.clip(tv + error[1] * inner, v.min(), v.max())], -1)

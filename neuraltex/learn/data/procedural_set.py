@@ -13,7 +13,7 @@ from neuraltex.learn.data.packed import Arrays, pack, unpack
 from neuraltex.learn.data.procedural import KindName, procedural_layout, procedural_sample
 from neuraltex.texture.layout import Layout
 
-VERSION = 1
+VERSION = 2
 """Rises whenever the procedure changes, so that no cache of an older one is read."""
 FIRST_SEED = {"train": 0, "val": 10_000_000, "test": 20_000_000, "ood": 30_000_000}
 """Splits differ by seed; ``ood`` also wears the pattern that no other split does."""

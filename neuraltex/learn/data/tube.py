@@ -96,6 +96,12 @@ def random_warp(
     )
 
 
+def bump(u: Values, v: Values, center: tuple[float, float], widths: tuple[float, float], height: float) -> Values:
+    """Return a smooth hill on a tube, once around."""
+    across = (u - center[0] + 0.5) % 1 - 0.5
+    return height * np.exp(-np.square(across / widths[0]) - np.square((v - center[1]) / widths[1]))
+
+
 def smooth_noise(rng: np.random.Generator, u: Values, v: Values, waves: int = 6) -> Values:
     """Return smooth noise of unit variance, periodic in u, as a sum of plane waves."""
     total = np.zeros(u.shape)
