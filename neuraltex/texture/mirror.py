@@ -11,7 +11,7 @@ from neuraltex.core.runtime import cpu_threads
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.geometry.nearest import closest_bary
 from neuraltex.geometry.symmetry import FACING, NEAR, Plane, box_diagonal
-from neuraltex.texture.atlas import Atlas, vertex_normals
+from neuraltex.texture.atlas import Atlas
 from neuraltex.texture.fill import number_charts
 
 MIN_SHARE = 0.5
