@@ -82,7 +82,7 @@ def _hairline(canvas: Canvas, rng: np.random.Generator) -> Mask:
     front, ears, back = rng.uniform(0.72, 0.85), rng.uniform(0.3, 0.56), rng.uniform(-0.65, 0.35)
     part = rng.uniform(-0.05, 0.05)
     heights = (back, back, ears, front + 0.06, ears, back, back)
-    return np.interp(canvas.around(), (-0.5, -0.25, -0.17, part, 0.17, 0.25, 0.5), heights)
+    return np.interp(canvas.around(), (-0.5, -0.21, -0.17, part, 0.17, 0.21, 0.5), heights)
 
 
 def _hair_color(rng: np.random.Generator) -> np.ndarray:

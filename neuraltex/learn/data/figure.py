@@ -10,9 +10,9 @@ from neuraltex.learn.data.tube import Grid, Surface, Values, bump
 GRID = Grid(48, 64)
 LANDMARKS = (0.0, 0.07, 0.28, 0.48, 0.67, 0.74, 0.77, 1.0)
 """Soles, ankles, hem, waist, shoulders, neck, chin and crown in template coordinates."""
-SPREAD = (0.0, 0.015, 0.06, 0.055, 0.04, 0.035, 0.03, 0.0)
+SPREAD = (0.0, 0.025, 0.08, 0.07, 0.055, 0.045, 0.04, 0.0)
 """How far each moves up or down."""
-YAW = 0.07
+YAW = 0.1
 TWISTED = (0.74, 0.77)
 CHIN = 0.77
 
@@ -53,7 +53,7 @@ def _legs(canvas: Canvas, rng: np.random.Generator, skin: np.ndarray) -> Color:
     bare = mix(np.broadcast_to(skin, cloth.shape), cloth, canvas.above(0.28))
     color = bare if rng.random() < 0.35 else cloth
     color = mix(np.broadcast_to(shoe, cloth.shape), color, canvas.above(0.07))
-    return mix(np.broadcast_to(sole, cloth.shape), color, canvas.above(0.025))
+    return mix(np.broadcast_to(sole, cloth.shape), color, canvas.above(0.035))
 
 
 def _torso(canvas: Canvas, rng: np.random.Generator, below: Color, pattern: str) -> Color:

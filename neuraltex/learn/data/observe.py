@@ -53,8 +53,8 @@ def observe(
     laid_out: Atlas,
     layout: Layout,
     rng: np.random.Generator,
-) -> Partial:
-    """Photograph a mesh and read the partial texture.
+) -> tuple[Partial, Texture]:
+    """Photograph a mesh and read the partial texture; returns it and the photograph.
 
     Args:
         mesh: The target.
@@ -65,8 +65,8 @@ def observe(
         layout: The uv layout.
         rng: Source of noise.
     """
-    config = PartialConfig(size=len(atlas.inside), matte_erosion=1, margin=1, ramp=2)
+    config = PartialConfig(size=len(atlas.inside), matte_erosion=1, margin=1, ramp=2, match_gains=False)
     photo, coverage = photograph(mesh, texture, camera)
     photo = np.clip(photo * rng.uniform(0.94, 1.06, 3) + rng.normal(0, 0.012, photo.shape), 0, 1).astype(np.float32)
     seen = gather_from_view(mesh, camera, laid_out, config).read(photo, coverage > 0.99)
-    return make_partial(complete(seen, column_mirror(atlas.inside), config), atlas, mesh, layout)
+    return make_partial(complete(seen, column_mirror(atlas.inside), config), atlas, mesh, layout), photo

@@ -10,6 +10,7 @@ from neuraltex.demo.patterns import Surface, mix, noise, step
 
 PATTERNS = ("solid", "stripes_h", "stripes_v", "checks", "gradient", "noise")
 """Patterns of training samples."""
+_SHARES = (0.28, 0.16, 0.14, 0.14, 0.14, 0.14)
 HELD_OUT_PATTERN = "dots"
 """The pattern that no training sample wears."""
 
@@ -93,9 +94,12 @@ class Cloth:
 
 
 def random_cloth(rng: np.random.Generator, pattern: str = "") -> Cloth:
-    """Draw a garment's pattern and colors."""
-    chosen = pattern or str(rng.choice(PATTERNS))
-    return Cloth(chosen, contrasting(rng), int(rng.integers(7, 13)), int(rng.integers(1 << 30)))
+    """Draw a garment's pattern and colors: two tones of about one color."""
+    chosen = pattern or str(rng.choice(PATTERNS, p=_SHARES))
+    ground = hsv(rng.random(), rng.uniform(0.05, 0.9), rng.uniform(0.15, 0.95))
+    away = rng.uniform(0, 1, 3) * rng.uniform(0.5, 1)
+    figure = ground + rng.uniform(0.2, 0.33) * (away - ground)
+    return Cloth(chosen, (ground, figure.astype(np.float32)), int(rng.integers(6, 11)), int(rng.integers(1 << 30)))
 
 
 def contrasting(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

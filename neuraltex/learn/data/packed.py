@@ -15,10 +15,14 @@ FLAGS = ("direct", "mirrored", "inside")
 """Kept as they are."""
 
 
-def pack(partial: Partial, truth: Float[np.ndarray, "Ht Wt 3"]) -> Arrays:
-    """Return what networks learn from one sample, packed."""
-    values = {name: getattr(partial, name) for name in ("color", "confidence", *SIGNED, *FLAGS)}
-    return {name: _encode(name, array) for name, array in {**values, "truth": truth}.items()}
+def sample_arrays(partial: Partial, truth: Float[np.ndarray, "Ht Wt 3"]) -> Arrays:
+    """Return what networks learn from one sample."""
+    return {**{name: getattr(partial, name) for name in ("color", "confidence", *SIGNED, *FLAGS)}, "truth": truth}
+
+
+def pack(arrays: Arrays) -> Arrays:
+    """Return arrays in few bytes."""
+    return {name: _encode(name, array) for name, array in arrays.items()}
 
 
 def unpack(arrays: Arrays) -> Arrays:

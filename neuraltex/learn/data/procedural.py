@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from neuraltex.geometry.mesh import Mesh
 from neuraltex.learn.data import face, figure, vessel
 from neuraltex.learn.data.observe import observe, unrolled_atlas
 from neuraltex.learn.data.orbit import orbit_camera
@@ -70,12 +71,14 @@ class Sample:
     Args:
         partial: What a photograph shows, in template coordinates; normals and positions of the target.
         truth: The texture of the target in [0, 1] (float32).
+        photo: The photograph in [0, 1] (float32).
         azimuth: Where the photograph was taken from [degree].
         warp: The landmarks.
     """
 
     partial: Partial
     truth: Float[np.ndarray, "Ht Wt 3"]
+    photo: Float[np.ndarray, "H W 3"]
     azimuth: float
     warp: Warp
 
@@ -86,7 +89,7 @@ class Flaws:
 
     misaligned: bool = True
     """Lay the partial texture out by the template instead of the target."""
-    jitter: float = 1.0
+    jitter: float = 0.7
     """Smooth error of the correspondence, in each direction, for 64 texels [texel rms]."""
 
 
@@ -121,9 +124,9 @@ def procedural_sample(
     camera = orbit_camera(mesh, azimuth, photo_size, elevation=float(view.uniform(-8, 15)))
     laid_out = unrolled_atlas(mesh, _believed(uvs, warp, flaws, noise), size)
     atlas, layout = _layout(kind, size)
-    partial = observe(mesh, atlas, fine, camera, laid_out, layout, noise)
+    partial, photo = observe(mesh, atlas, fine, camera, laid_out, layout, noise)
     truth = fine.reshape(size, 2, size, 2, 3).mean((1, 3)) * atlas.inside[..., None]
-    return Sample(partial, truth.astype(np.float32), azimuth, warp)
+    return Sample(partial, truth.astype(np.float32), photo, azimuth, warp)
 
 
 def _paint(family: Kind, warp: Warp, rng: np.random.Generator, size: int, pattern: str) -> Color:
@@ -153,6 +156,14 @@ def _believed(
 def procedural_layout(kind: KindName) -> Layout:
     """Return the uv layout of a family."""
     return _layout(kind, 64)[1]
+
+
+def template_mesh(kind: KindName) -> Mesh:
+    """Return the mean shape of a family, whose landmarks are those of the template."""
+    family = KINDS[kind]
+    uvs = family.grid.uvs()
+    level = Warp(family.landmarks, family.landmarks, 0.0, 1.0, family.twisted)
+    return family.grid.mesh(_points(family.shape(np.random.default_rng(0)), level, uvs))
 
 
 @lru_cache(maxsize=8)

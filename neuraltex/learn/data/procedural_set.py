@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from neuraltex.core.runtime import progress
+from neuraltex.geometry.mesh import Mesh
 from neuraltex.io.npz import read_npz, write_npz
-from neuraltex.learn.data.packed import Arrays, pack, unpack
-from neuraltex.learn.data.procedural import KindName, procedural_layout, procedural_sample
+from neuraltex.learn.data.packed import Arrays, pack, sample_arrays, unpack
+from neuraltex.learn.data.procedural import KindName, procedural_layout, procedural_sample, template_mesh
 from neuraltex.texture.layout import Layout
 
-VERSION = 2
+VERSION = 3
 """Rises whenever the procedure changes, so that no cache of an older one is read."""
 FIRST_SEED = {"train": 0, "val": 10_000_000, "test": 20_000_000, "ood": 30_000_000}
 """Splits differ by seed; ``ood`` also wears the pattern that no other split does."""
@@ -55,6 +56,11 @@ class ProceduralSet:
         """The uv layout of all samples."""
         return procedural_layout(self.kind)
 
+    @property
+    def rest_mesh(self) -> Mesh:
+        """A mesh with that layout whose landmarks are those of the template."""
+        return template_mesh(self.kind)
+
     def subject(self, index: int) -> str:
         """Return the name of a sample's subject."""
         return f"{self.kind}_{self.seeds[index]}"
@@ -86,5 +92,5 @@ def _make(seeds: tuple[int, ...], size: int, kind: KindName, options: dict[str, 
     samples = []
     for seed in progress(seeds, label=f"procedural {kind}"):
         sample = procedural_sample(seed, size, kind=kind, **options)
-        samples.append(pack(sample.partial, sample.truth))
+        samples.append(pack(sample_arrays(sample.partial, sample.truth)))
     return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}

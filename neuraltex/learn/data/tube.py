@@ -90,10 +90,18 @@ def random_warp(
     twisted: tuple[float, float],
 ) -> Warp:
     """Draw landmarks: heights within ``template`` +- ``spread``, a yaw within +- ``yaw`` and a stretch of a quarter."""
-    target = np.asarray(template) + rng.uniform(-1, 1, len(template)) * spread
-    return Warp(
-        template, tuple(target.tolist()), float(rng.uniform(-yaw, yaw)), float(rng.uniform(0.78, 1.25)), twisted
-    )
+    target = _in_order(np.asarray(template) + rng.uniform(-1, 1, len(template)) * spread, np.diff(template))
+    turn, stretch = rng.uniform(-yaw, yaw), rng.uniform(0.78, 1.25)
+    return Warp(template, tuple(target.tolist()), float(turn), float(stretch), twisted)
+
+
+def _in_order(heights: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """Move heights until each lies above the one below by half of a given gap or more; the ends stay."""
+    for index in range(1, len(heights) - 1):
+        heights[index] = max(heights[index], heights[index - 1] + gaps[index - 1] / 2)
+    for index in range(len(heights) - 2, 0, -1):
+        heights[index] = min(heights[index], heights[index + 1] - gaps[index] / 2)
+    return heights
 
 
 def bump(u: Values, v: Values, center: tuple[float, float], widths: tuple[float, float], height: float) -> Values:
