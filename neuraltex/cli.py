@@ -24,6 +24,7 @@ VERBS = {
     "predict": "complete a partial texture with trained networks",
     "evaluate": "score trained networks beside plain fills on held-out subjects",
     "view": "look at a run in the browser",
+    "make-avatars": "render training samples for learned textures from whole textures and bodies, or from a procedure",
     "partial": "extract the part of a texture that one photograph shows, with its mirror image",
     "doctor": "show versions and backends, what is missing and how to get it",
 }
@@ -78,7 +79,7 @@ def _dispatch(arguments: list[str]) -> int:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         hint = f"Did you mean {near[0]!r}? " * bool(near) + f"Verbs: {', '.join(VERBS)}"
         raise UsageError(f"{verb!r} is not a verb", source="command line", hint=hint)
-    stage = importlib.import_module(f"neuraltex.stages.{verb}")
+    stage = importlib.import_module(f"neuraltex.stages.{verb.replace('-', '_')}")
     return _run(stage, _parse(stage, verb, flags))
 
 
