@@ -1,8 +1,7 @@
 """Batches of training samples, cut from arrays in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,23 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuraltex.core.errors import DataError
+from neuraltex.learn.data.dataset import SampleSet
+from neuraltex.learn.data.packed import pack, unpack
 from neuraltex.learn.nets.inputs import ARRAYS, Inputs, inputs_from_arrays
-
-
-class Samples(Protocol):
-    """Training or test samples over one uv layout."""
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        ...
-
-    def arrays(self, index: int) -> Mapping[str, np.ndarray]:
-        """Return one sample: the fields of a partial texture and ``truth`` [Ht, Wt, 3] in [0, 1]."""
-        ...
-
-    def subject(self, index: int) -> str:
-        """Return the name of its subject."""
-        ...
 
 
 class Batches:
@@ -40,7 +25,7 @@ class Batches:
         DataError: if there are no samples.
     """
 
-    def __init__(self, samples: Samples, device: torch.device | str = "cpu") -> None:
+    def __init__(self, samples: SampleSet, device: torch.device | str = "cpu") -> None:
         if not len(samples):
             raise DataError("there are no samples to learn from", source="--data", hint="Make more, or another split")
         self.device = device
@@ -48,8 +33,7 @@ class Batches:
         self._subject = np.array([samples.subject(index) for index in range(len(samples))])
         for index in range(len(samples)):
             arrays = samples.arrays(index)
-            for name in (*ARRAYS, "truth"):
-                packed = _pack(name, arrays[name])
+            for name, packed in pack({name: arrays[name] for name in (*ARRAYS, "truth")}).items():
                 if index == 0:
                     self._packed[name] = np.empty((len(samples), *packed.shape), packed.dtype)
                 self._packed[name][index] = packed
@@ -102,7 +86,7 @@ class Batches:
 
     def take(self, index: Int[np.ndarray, " N"] | Sequence[int]) -> tuple[Inputs, Float[Tensor, "N 3 H W"]]:
         """Return certain samples and their true textures."""
-        arrays = {name: _unpack(name, self._packed[name][index]) for name in self._packed}
+        arrays = unpack({name: values[index] for name, values in self._packed.items()})
         truth = torch.from_numpy(arrays.pop("truth")).movedim(-1, 1).contiguous().to(self.device)
         return inputs_from_arrays(arrays, self.device), truth
 
@@ -129,15 +113,3 @@ def draw_change(count: int, generator: torch.Generator, jitter: float, device: t
     if jitter <= 0.5:
         order = torch.arange(3).expand_as(order)
     return ColorChange(order[:, :, None, None].to(device), gain.to(device))
-
-
-def _pack(name: str, values: np.ndarray) -> np.ndarray:
-    if name in ("normals", "positions"):
-        return np.round(np.clip(values, -1, 1) * 32767).astype(np.int16)
-    return values.astype(np.uint8) if values.dtype == bool else np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
-
-
-def _unpack(name: str, values: np.ndarray) -> Float[np.ndarray, "N _ _ _"]:
-    if name in ("direct", "mirrored", "inside"):
-        return values.astype(np.float32)
-    return values.astype(np.float32) / (32767 if name in ("normals", "positions") else 255)

@@ -12,7 +12,6 @@ from neuraltex.core.runtime import logger, resolve_device
 from neuraltex.stages.common import Common, OptionalPath, Result
 
 if TYPE_CHECKING:
-    from neuraltex.learn.data.dataset import FolderSet
     from neuraltex.losses.lpips import Lpips
 
 
@@ -55,9 +54,10 @@ def run(config: Config) -> Result:
     if config.split == "train":
         logger.warning("these subjects were learned from: the scores say nothing about others")
     predictor = load_predictor(config.checkpoint, samples.layout, resolve_device(config.device))
-    if samples.size > predictor.size:
+    size = len(samples.arrays(0)["inside"])
+    if size > predictor.size:
         raise UsageError(
-            f"the samples have {samples.size} texels a side, the networks {predictor.size}",
+            f"the samples have {size} texels a side, the networks {predictor.size}",
             source="--data",
             hint="Make the samples at the size of the networks",
         )

@@ -39,7 +39,7 @@ class Config(LearnConfig, Common):
     sampler_checkpoint: OptionalPath = None
     """Finished sampler, for --network refiner."""
     subjects: str = "*"
-    """Pattern of the names of the subjects to learn from, e.g. core_* for those whose licence allows to ship weights."""
+    """Pattern of the names of the subjects to learn from, e.g. core_* for those that shipped weights may come from."""
     half: bool = False
     """Write the checkpoint in half precision, for shipping."""
     resume: bool = False
