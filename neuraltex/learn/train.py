@@ -204,7 +204,7 @@ class Training:
         """Score averaged weights on real partial textures of other subjects."""
         if not is_main():
             return
-        with self.ema.swapped(), torch.no_grad():
+        with self.ema.swapped():
             scores = region_psnr(self.networks, samples, self.config.train.val_samples)
             picture = contact_sheet(self.networks, samples)
         self.monitor.scalars(self.step, {f"val/psnr_{name}": value for name, value in scores.items()})

@@ -16,6 +16,7 @@ SHOWN = 6
 """Samples of a contact sheet."""
 
 
+@torch.no_grad()
 def region_psnr(networks: TextureNetworks, samples: Batches, count: int) -> dict[str, float]:
     """Return the mean PSNR over direct, mirrored and unseen texels, and over those not seen directly [dB].
 
@@ -49,6 +50,7 @@ def complete(networks: TextureNetworks, inputs: Inputs) -> Float[Tensor, "N 3 H 
     return sampled.color if refined is None else blended(sampled, refined)
 
 
+@torch.no_grad()
 def contact_sheet(networks: TextureNetworks, samples: Batches) -> Float[Tensor, "h w 3"]:
     """Return rows of input, sampled, refined, blend, result and truth."""
     index = np.linspace(0, len(samples) - 1, min(SHOWN, len(samples))).round().astype(int)
