@@ -94,6 +94,11 @@ class TrainConfig:
     """Steps over which the learning rate rises linearly from 0."""
     curriculum: Literal["none", "lite", "paper"] = "none"
     """Inputs of the first steps: real partial textures, or true textures seen through the mask, then warped."""
+    blur: float = 0.0
+    """Blur of input and truth in the first step, falling to none at --train.blur-share: colors in the large are aligned
+    before patterns [texel]."""
+    blur_share: float = 0.3
+    """Share of the steps in which they are blurred."""
     perceptual_every: int = 1
     """Evaluate VGG and LPIPS in every so many steps, their weight raised accordingly."""
     perceptual_batch: int = 4
@@ -105,6 +110,10 @@ class TrainConfig:
     """Decay of the moving average of the weights, which is what a checkpoint holds."""
     amp: bool = True
     """Evaluate convolutions in bfloat16 where the processor is made for it."""
+    gan_mode: Literal["bce", "lsgan", "hinge"] = "bce"
+    """Loss of the critic and of what it judges."""
+    critic_width: int = 64
+    """Channels of the first layer of the critic."""
     gan_warmup: float = 0.1
     """Share of the steps before the critic takes part."""
     val_every: int = 500

@@ -89,7 +89,7 @@ class Flaws:
 
     misaligned: bool = True
     """Lay the partial texture out by the template instead of the target."""
-    jitter: float = 0.7
+    jitter: float = 0.35
     """Smooth error of the correspondence, in each direction, for 64 texels [texel rms]."""
 
 
