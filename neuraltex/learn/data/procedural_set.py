@@ -11,10 +11,10 @@ from neuraltex.core.runtime import progress
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.io.npz import read_npz, write_npz
 from neuraltex.learn.data.packed import Arrays, pack, sample_arrays, unpack
-from neuraltex.learn.data.procedural import KindName, procedural_layout, procedural_sample, template_mesh
+from neuraltex.learn.data.procedural import Flaws, KindName, procedural_layout, procedural_sample, template_mesh
 from neuraltex.texture.layout import Layout
 
-VERSION = 3
+VERSION = 4
 """Rises whenever the procedure changes, so that no cache of an older one is read."""
 FIRST_SEED = {"train": 0, "val": 10_000_000, "test": 20_000_000, "ood": 30_000_000}
 """Splits differ by seed; ``ood`` also wears the pattern that no other split does."""
@@ -78,7 +78,8 @@ def procedural_split(
 
 
 def _load(seeds: tuple[int, ...], size: int, kind: KindName, cache: Path | None, options: dict[str, Any]) -> Arrays:
-    key = hashlib.sha256(repr((VERSION, seeds, size, kind, sorted(options.items()))).encode()).hexdigest()[:16]
+    asked = (VERSION, seeds, size, kind, sorted({"flaws": Flaws(), **options}.items()))
+    key = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
     path = None if cache is None else cache / f"{kind}_{len(seeds)}x{size}_{key}.npz"
     if path is not None and path.is_file():
         return read_npz(path)
