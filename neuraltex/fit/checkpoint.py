@@ -11,7 +11,7 @@ import torch
 from neuraltex.core.errors import ResumeError
 from neuraltex.core.files import atomic_path
 
-VERSION = 2
+VERSION = 3
 KEEP = 2
 """Checkpoints that stay in a run folder: the last one and, should the disk lose it, the one before."""
 
@@ -31,6 +31,7 @@ class Checkpoint:
         seconds: Time spent so far [s].
         best: The best state seen on the pixels kept out, if any are.
         anchor: What the texture is held to, if it is.
+        prior: The prediction it leans on, if it does.
     """
 
     step: int
@@ -43,6 +44,7 @@ class Checkpoint:
     seconds: float
     best: dict[str, Any] | None = None
     anchor: dict[str, torch.Tensor] | None = None
+    prior: dict[str, torch.Tensor] | None = None
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
