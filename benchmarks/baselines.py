@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 import tyro
 from jaxtyping import Float, Int
-from numba import njit
 
 from neuraltex.config.schema import TextureConfig
 from neuraltex.core.files import claim_output_dir
@@ -25,6 +24,7 @@ from neuraltex.fit.run import write_run
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.io.prepared import PreparedScene, PreparedView, read_prepared
 from neuraltex.render.fragments import Rasterizer, make_rasterizer
+from neuraltex.texture.atlas import make_atlas
 
 Method = Literal["weighted_average", "best_view"]
 METHODS: tuple[Method, ...] = ("weighted_average", "best_view")
@@ -130,35 +130,13 @@ def chart_texels(mesh: Mesh, size: int) -> Texels:
         mesh: Mesh with uvs.
         size: Side of the texture [texel].
     """
-    corners = mesh.corner_uvs * size
-    corners[..., 1] = size - corners[..., 1]
-    owner, bary = np.full((size, size), -1, np.int64), np.zeros((size, size, 2), np.float32)
-    _rasterize(corners, owner, bary)
-    index = np.flatnonzero(owner.reshape(-1) >= 0)
-    index = index[np.argsort(owner.reshape(-1)[index], kind="stable")]
-    face, (b, c) = owner.reshape(-1)[index], bary.reshape(-1, 2)[index].T
-    weights = np.stack([1 - b - c, b, c], 1)
-    return Texels(index, face, np.einsum("pk,pkd->pd", weights, mesh.corners[face]))
-
-
-@njit(cache=True)
-def _rasterize(corners, owner, bary):  # type: ignore[no-untyped-def]
-    height, width = owner.shape
-    for face in range(len(corners)):
-        (ax, ay), (bx, by), (cx, cy) = corners[face, 0], corners[face, 1], corners[face, 2]
-        area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
-        if area == 0:
-            continue
-        left, right = max(0, int(min(ax, bx, cx) - 0.5)), min(width - 1, int(max(ax, bx, cx) + 0.5))
-        top, bottom = max(0, int(min(ay, by, cy) - 0.5)), min(height - 1, int(max(ay, by, cy) + 0.5))
-        for row in range(top, bottom + 1):
-            for column in range(left, right + 1):
-                x, y = column + 0.5 - ax, row + 0.5 - ay
-                b = (x * (cy - ay) - (cx - ax) * y) / area
-                c = ((bx - ax) * y - x * (by - ay)) / area
-                if b >= 0 and c >= 0 and b + c <= 1:
-                    owner[row, column] = face
-                    bary[row, column, 0], bary[row, column, 1] = b, c
+    atlas = make_atlas(mesh, size)
+    face = atlas.face_idx.reshape(-1)
+    index = np.flatnonzero(face >= 0)
+    index = index[np.argsort(face[index], kind="stable")]
+    return Texels(
+        index, face[index], np.einsum("pk,pkd->pd", atlas.bary.reshape(-1, 3)[index], mesh.corners[face[index]])
+    )
 
 
 if __name__ == "__main__":

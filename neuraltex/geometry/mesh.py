@@ -76,6 +76,15 @@ class Mesh:
         """Areas [world^2]."""
         return np.linalg.norm(self._cross, axis=1) / 2
 
+    @cached_property
+    def vertex_normals(self) -> Float[np.ndarray, "V 3"]:
+        """Area-weighted unit normals; smooth across uv seams. Vertices without area get (0, 0, 1)."""
+        weighted = np.repeat(self._cross, 3, axis=0)
+        sums = [np.bincount(self.faces.reshape(-1), weighted[:, axis], len(self.vertices)) for axis in range(3)]
+        summed = np.stack(sums, 1)
+        length = np.linalg.norm(summed, axis=1, keepdims=True)
+        return np.where(length > 0, summed / np.where(length > 0, length, 1), [0.0, 0.0, 1.0])
+
     @property
     def _cross(self) -> np.ndarray:
         a, b, c = np.moveaxis(self.corners, 1, 0)

@@ -4,7 +4,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Shaped, UInt8
 
 from neuraltex.core.conventions import texel_from_uv
 from neuraltex.core.errors import DataError, UsageError
@@ -75,17 +75,6 @@ def sidecars(path: Path) -> tuple[Path, ...]:
     return tuple(path.with_suffix(suffix) for suffix in suffixes)
 
 
-def vertex_normals(mesh: Mesh) -> Float[np.ndarray, "V 3"]:
-    """Area-weighted unit normals; smooth across uv seams. Vertices without area get (0, 0, 1)."""
-    weighted = mesh.face_normals * mesh.face_areas[:, None]
-    summed = np.stack(
-        [np.bincount(mesh.faces.reshape(-1), np.repeat(weighted[:, i], 3), len(mesh.vertices)) for i in range(3)],
-        axis=1,
-    )
-    length = np.linalg.norm(summed, axis=1, keepdims=True)
-    return np.where(length > 0, summed / np.where(length > 0, length, 1), [0.0, 0.0, 1.0])
-
-
 def _to_float(texture: np.ndarray) -> np.ndarray:
     return texture.astype(np.float32) / 255 if texture.dtype == np.uint8 else texture.astype(np.float32)
 
@@ -96,11 +85,11 @@ def glb_bytes(mesh: Mesh, texture: UInt8[np.ndarray, "Ht Wt 3"] | bytes, name: s
     Raises:
         DataError: if the mesh has no uvs.
     """
-    return b"".join(textured_glb(mesh, vertex_normals(mesh), _png(texture), name))
+    return b"".join(textured_glb(mesh, mesh.vertex_normals, _png(texture), name))
 
 
 def _write_glb(path: Path, mesh: Mesh, texture: np.ndarray | bytes) -> Path:
-    content = textured_glb(mesh, vertex_normals(mesh), _png(texture), path.stem)
+    content = textured_glb(mesh, mesh.vertex_normals, _png(texture), path.stem)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.writelines(content)
     return path

@@ -40,7 +40,7 @@ class Atlas:
 
     def normals(self, mesh: Mesh) -> Float[np.ndarray, "Ht Wt 3"]:
         """Return the smooth unit normal of every texel; 0 between charts."""
-        return _unit(self.interpolate(vertex_normals(mesh)[mesh.faces]))
+        return _unit(self.interpolate(mesh.vertex_normals[mesh.faces]))
 
 
 def make_atlas(mesh: Mesh, size: int | tuple[int, int]) -> Atlas:
@@ -60,13 +60,6 @@ def make_atlas(mesh: Mesh, size: int | tuple[int, int]) -> Atlas:
     corners = np.stack(texel_from_uv(mesh.corner_uvs, width, height), -1)[face_idx[rows, columns]]
     bary[rows, columns] = _barycentric(corners, np.stack([columns, rows], -1).astype(np.float64))
     return Atlas(face_idx, bary)
-
-
-def vertex_normals(mesh: Mesh) -> Float[np.ndarray, "V 3"]:
-    """Return unit normals of the vertices, the means of their faces' normals weighted by area; 0 for lone vertices."""
-    weighted = np.repeat(mesh.face_normals * mesh.face_areas[:, None], 3, axis=0)
-    sums = [np.bincount(mesh.faces.reshape(-1), weighted[:, axis], len(mesh.vertices)) for axis in range(3)]
-    return _unit(np.stack(sums, -1))
 
 
 def canonical_positions(

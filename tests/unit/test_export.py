@@ -10,7 +10,7 @@ from box_scene import box_mesh, box_texture
 from neuraltex.core.errors import DataError, OutputError, UsageError
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.io import export
-from neuraltex.io.export import SUFFIXES, sidecars, vertex_normals, write_textured
+from neuraltex.io.export import SUFFIXES, sidecars, write_textured
 from neuraltex.io.images import read_exr, read_rgb, to_uint8
 from neuraltex.io.meshes import read_textured_mesh
 from neuraltex.io.polygons import split_seams
@@ -82,11 +82,11 @@ def test_seams_split_vertices_and_keep_face_order():
 
 
 def test_normals_are_smooth_across_seams_and_point_outwards():
-    normals = vertex_normals(box_mesh())
+    normals = box_mesh().vertex_normals
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1)
     assert ((normals * box_mesh().vertices).sum(1) > 0.9).all()
     lonely = Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]]))
-    np.testing.assert_array_equal(vertex_normals(lonely), [[0, 0, 1]] * 3)
+    np.testing.assert_array_equal(lonely.vertex_normals, [[0, 0, 1]] * 3)
 
 
 def test_texture_files_keep_every_texel(tmp_path):

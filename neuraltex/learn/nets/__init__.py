@@ -1,0 +1,1 @@
+"""Networks: what they take and give is in ``inputs`` and ``outputs``."""

@@ -1,0 +1,91 @@
+"""What the training of samplers and refiners lowers: terms by the names of their weights."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from neuraltex.config.learn import LearnLossConfig
+from neuraltex.learn.nets.inputs import Inputs
+from neuraltex.learn.nets.outputs import Refined, Sampled
+
+SCALES = 3
+"""Sizes at which image gradients are compared, each half of the one before."""
+
+Terms = dict[str, Tensor]
+
+
+def sampler_terms(sampled: Sampled, inputs: Inputs, truth: Float[Tensor, "N 3 H W"], config: LearnLossConfig) -> Terms:
+    """Return the terms of a sampler, before they are weighted."""
+    weight, inside = texel_weights(inputs, config), inputs["inside"]
+    terms = texture_terms(sampled.color, truth, weight)
+    terms["smooth"] = offset_variation(sampled.offsets, inside)
+    terms["off_mask"] = weighted_mean(1 - sampled.confidence, inside)
+    return terms
+
+
+def refiner_terms(
+    sampled: Sampled, refined: Refined, inputs: Inputs, truth: Float[Tensor, "N 3 H W"], config: LearnLossConfig
+) -> Terms:
+    """Return the terms of a refiner, before they are weighted."""
+    weight, result = texel_weights(inputs, config), blended(sampled, refined)
+    terms = texture_terms(result, truth, weight)
+    if config.refined:
+        alone = texture_terms(refined.color, truth, weight)
+        terms["refined"] = config.l1 * alone["l1"] + config.gradient * alone["gradient"]
+    if config.sampled:
+        terms["sampled"] = weighted_mean((result - sampled.color).abs(), inputs["inside"])
+    return terms
+
+
+def blended(sampled: Sampled, refined: Refined) -> Float[Tensor, "N 3 H W"]:
+    """Return the result of both networks."""
+    return sampled.color * refined.blend + refined.color * (1 - refined.blend)
+
+
+def texture_terms(result: Float[Tensor, "N 3 H W"], truth: Float[Tensor, "N 3 H W"], weight: Tensor) -> Terms:
+    """Return the difference from the true texture and that of the image gradients."""
+    return {"l1": weighted_mean((result - truth).abs(), weight), "gradient": gradient_term(result, truth, weight)}
+
+
+def texel_weights(inputs: Inputs, config: LearnLossConfig) -> Float[Tensor, "N 1 H W"]:
+    """Return how much every texel counts: not outside charts, and by whether it was seen directly."""
+    weight = torch.where(inputs["direct"] > 0, 1.0, config.unseen) * inputs["inside"]
+    return weight * (1 + config.salient * inputs["salient"]) if "salient" in inputs else weight
+
+
+def gradient_term(
+    result: Float[Tensor, "N 3 H W"], truth: Float[Tensor, "N 3 H W"], weight: Float[Tensor, "N 1 H W"]
+) -> Float[Tensor, ""]:
+    """Return the mean absolute difference of image gradients, averaged over :data:`SCALES` scales.
+
+    A pair of texels counts as much as the one that counts less, so that the border of a chart is no edge.
+    """
+    difference, total = (result - truth) * (weight > 0), result.new_zeros(())
+    for _ in range(SCALES):
+        for axis in (2, 3):
+            pairs = torch.minimum(*(_part(weight, axis, end) for end in (False, True)))
+            total = total + weighted_mean(difference.diff(dim=axis).abs(), pairs)
+        difference, weight = functional.avg_pool2d(difference, 2), functional.avg_pool2d(weight, 2)
+    return total / (2 * SCALES)
+
+
+def offset_variation(offsets: Float[Tensor, "N K H W 2"], inside: Float[Tensor, "N 1 H W"]) -> Float[Tensor, ""]:
+    """Return the mean absolute difference of neighboring offsets within charts, in texels."""
+    height, width = offsets.shape[2:4]
+    texels = offsets * offsets.new_tensor((width / 2, height / 2))
+    total = offsets.new_zeros(())
+    for axis in (2, 3):
+        pairs = torch.minimum(*(_part(inside, axis, end) for end in (False, True)))
+        total = total + weighted_mean(texels.diff(dim=axis).abs().mean(-1), pairs)
+    return total
+
+
+def weighted_mean(values: Float[Tensor, "N C H W"], weight: Float[Tensor, "N 1 H W"]) -> Float[Tensor, ""]:
+    """Return the mean of values over texels and channels, weighted by texel."""
+    return (values * weight).sum() / (weight.sum() * values.shape[1]).clamp(min=1e-6)
+
+
+def _part(values: Tensor, axis: int, end: bool) -> Tensor:
+    """Return all but the first (``end``) or the last entries of an axis."""
+    return values.narrow(axis, int(end), values.shape[axis] - 1)

@@ -1,0 +1,118 @@
+"""From a partial texture to a complete one."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
+from torch.nn import functional
+
+from neuraltex.core.conventions import chw_from_hwc, hwc_from_chw
+from neuraltex.learn.nets.inputs import ARRAYS, Inputs, inputs_from_partial
+from neuraltex.learn.networks import TextureNetworks, freeze
+from neuraltex.learn.objective import blended
+from neuraltex.learn.partial import Partial
+from neuraltex.learn.prediction import Prediction
+from neuraltex.texture.fill import push_pull
+from neuraltex.texture.layout import Layout
+
+FEATHER = 3.0
+"""Width of the rim over which observed texels fade into predicted ones [texel]."""
+TRUSTED = 0.5
+"""Confidence from which an observed texel is taken as it is."""
+
+
+class Predictor:
+    """Completes partial textures over one uv layout.
+
+    Args:
+        networks: Sampler and, if there is one, refiner.
+        layout: The layout they were trained for.
+        size: Side of the textures they were trained on [texel]; partial textures of other sizes are brought to it.
+        device: Where to work.
+    """
+
+    def __init__(
+        self, networks: TextureNetworks, layout: Layout, size: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.networks, self.layout, self.size = networks, layout, size
+        self.device = torch.device(device)
+        freeze(networks.to(self.device, memory_format=torch.channels_last))  # type: ignore[call-overload]
+
+    def __call__(self, partial: Partial, *, paste: bool = True) -> Prediction:
+        """Complete a texture.
+
+        Args:
+            partial: What is known.
+            paste: Put observed texels back where they are trusted; not for correspondences that may be off (IUV maps).
+
+        Raises:
+            DataError: if the partial texture has another uv layout.
+        """
+        self.layout.require(partial.layout, "partial texture")
+        found = self.complete(inputs_from_partial(resize_partial(partial, self.size), self.device))
+        maps = {name: _resized(value, partial.inside.shape) for name, value in found.items()}
+        texture = maps.pop("texture")
+        if paste:
+            share = pasted_share(partial)[..., None]
+            texture = partial.color * share + texture * (1 - share)
+        filled = push_pull(texture.astype(np.float32), partial.inside)
+        confidence = np.where(partial.inside, maps.pop("confidence")[..., 0], 0).astype(np.float32)
+        return Prediction(texture=filled, blend=maps.pop("blend")[..., 0], confidence=confidence, **maps)
+
+    @torch.no_grad()
+    def complete(self, inputs: Inputs) -> dict[str, Float[Tensor, "N C H W"]]:
+        """Return texture, sampled, refined, blend and confidence of a batch at the size of the training."""
+        sampled, refined = self.networks(inputs)
+        sure = sampled.confidence.clamp(0, 1)
+        if refined is None:
+            ones = torch.ones_like(sure)
+            return {"texture": sampled.color, "sampled": sampled.color, "refined": sampled.color, "blend": ones} | {
+                "confidence": sure
+            }
+        result = {"texture": blended(sampled, refined), "sampled": sampled.color, "refined": refined.color}
+        return {**result, "blend": refined.blend, "confidence": refined.blend * sure}
+
+
+def pasted_share(partial: Partial) -> Float[np.ndarray, "Ht Wt"]:
+    """Return the share of the observed color: less near the rim of what is seen, and where it is doubtful."""
+    depth = distance_transform_edt(np.pad(partial.direct | ~partial.inside, 1, mode="edge"))[1:-1, 1:-1]
+    rim = np.clip(depth / FEATHER, 0, 1) * partial.direct
+    return (rim * np.clip(partial.confidence / TRUSTED, 0, 1)).astype(np.float32)
+
+
+def resize_partial(partial: Partial, size: int) -> Partial:
+    """Bring a partial texture to another size; colors and maps are means over the texels that have them."""
+    if partial.inside.shape == (size, size):
+        return partial
+    masks = {name: _shrunk(getattr(partial, name)[..., None].astype(np.float32), size) for name in _MASKS}
+    flags = {name: value[..., 0] >= 0.5 for name, value in masks.items()}
+    flags["mirrored"] &= ~flags["direct"]
+    known = partial.known[..., None].astype(np.float32)
+    share = _shrunk(known, size)
+    inside_share = masks["inside"]
+    maps = {"color": _shrunk(partial.color * known, size) / np.maximum(share, 1e-6)}
+    maps["confidence"] = (_shrunk(partial.confidence[..., None], size) / np.maximum(share, 1e-6))[..., 0]
+    for name in ("normals", "positions"):
+        maps[name] = _shrunk(getattr(partial, name), size) / np.maximum(inside_share, 1e-6)
+    known_now = flags["direct"] | flags["mirrored"]
+    maps["color"] = maps["color"] * known_now[..., None]
+    maps["confidence"] = maps["confidence"] * known_now
+    source = np.full((size, size, 2), np.nan, np.float32)
+    return replace(partial, **{name: maps.get(name, flags.get(name)) for name in ARRAYS}, source=source)
+
+
+_MASKS = ("direct", "mirrored", "inside")
+
+
+def _shrunk(values: Float[np.ndarray, "Ht Wt C"], size: int) -> Float[np.ndarray, "h w C"]:
+    tensor = chw_from_hwc(torch.from_numpy(np.ascontiguousarray(values, np.float32)))[None]
+    return hwc_from_chw(functional.interpolate(tensor, size=(size, size), mode="area")[0]).numpy()
+
+
+def _resized(values: Float[Tensor, "1 C h w"], shape: tuple[int, int]) -> Float[np.ndarray, "Ht Wt C"]:
+    if values.shape[-2:] != shape:
+        values = functional.interpolate(values.float(), size=shape, mode="bilinear", align_corners=False)
+    return hwc_from_chw(values[0].float()).cpu().numpy()
