@@ -1,7 +1,7 @@
 """Ray casting on the CPU with Embree (through embreex): exact under lens distortion."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 
 from neuraltex.core.errors import DataError, MissingDependency
 from neuraltex.geometry.camera import Camera
@@ -53,6 +53,25 @@ class EmbreeRasterizer:
     def render(self, camera: Camera) -> Fragments:
         """Return the fragments of a view."""
         return fragments_of(self.visible_faces(camera), self.mesh, camera)
+
+    def reaches(
+        self, eye: Float[np.ndarray, " 3"], points: Float[np.ndarray, "P 3"], tolerance: float
+    ) -> Bool[np.ndarray, " P"]:
+        """Return which points are seen from the eye: nothing lies on the straight line to them.
+
+        Args:
+            eye: Where the lines start [world].
+            points: Where they end [world].
+            tolerance: How far in front of a point something may lie without hiding it [world].
+        """
+        start = (eye - self._center).astype(np.float32)
+        ways = (points - self._center).astype(np.float32) - start
+        length = np.linalg.norm(ways, axis=1)
+        stop = 1 - tolerance / np.maximum(length, np.float32(1e-30))
+        origins = np.empty_like(ways)
+        origins[:] = start
+        hits = self._scene.run(origins, ways, dists=stop.clip(0).astype(np.float32), output=True)["primID"]
+        return (hits < 0) | (hits >= self.mesh.num_faces)
 
     def _cast(self, origin: np.ndarray, rotation: np.ndarray, grid: np.ndarray) -> np.ndarray:
         """Return the face number hit by every ray, negative for none."""
