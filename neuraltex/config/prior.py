@@ -11,14 +11,15 @@ class PriorConfig:
 
     kind: Literal["none", "learned", "diffusion", "file"] = "none"
     """none: unseen texels are filled smoothly; learned: what the networks predict from the photographs; diffusion: what
-    photographs show and its mirror image, spread smoothly; file: the image of --prior.file."""
+    they show and its mirror image, spread smoothly; file: the image of --prior.file."""
     checkpoint: Path | None = None
     """Checkpoint of the networks; without it the one that ships for the mesh's uv layout."""
     file: Path | None = None
     """Texture (PNG, JPEG or EXR of any size) for --prior.kind file."""
     size: int = 256
-    """Side of the texture that photographs are fused on for a prediction [texel]; networks take the size they were
-    trained for."""
+    """Side of the texture that photographs are fused on for a prediction [texel]."""
+    mirror: bool = True
+    """Complete what photographs show by its mirror image where the mesh, as it stands, is symmetric."""
     weight: float = 0.1
     """Weight of the difference from the prediction where nothing is seen. A direct fit takes it in units of the data
     at full coverage, a gradient fit in units of the weight of color differences."""

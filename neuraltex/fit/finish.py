@@ -44,7 +44,7 @@ def finish_texture(
     known = charts | seen
     given = seen if predicted is None else seen | (predicted & charts)
     colors, done = push_pull(np.clip(texture, 0, 1, out=texture), given, copy=False), known.copy()
-    done.reshape(-1)[level_seams(colors, charts, mesh, config.seam_strip)] = True
+    done.reshape(-1)[level_seams(colors, charts, mesh, config.seam_strip, None if predicted is None else seen)] = True
     result, reached = dilate(colors, done, config.gutter, copy=False)
     coverage = np.full(seen.shape, FILLED, np.uint8)
     coverage[reached & ~known] = GUTTER

@@ -10,7 +10,7 @@ from neuraltex.core.errors import ShapeError
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.geometry.nearest import closest_bary
 from neuraltex.geometry.symmetry import FACING, NEAR, Plane, box_diagonal
-from neuraltex.texture.atlas import Atlas, vertex_normals
+from neuraltex.texture.atlas import Atlas
 from neuraltex.texture.fill import number_charts
 
 MIN_SHARE = 0.5
@@ -97,7 +97,7 @@ def _closest_on_faces(
     corners = mesh.corners[faces.reshape(-1)]
     bary = closest_bary(np.repeat(wanted, count, axis=0), corners).reshape(*faces.shape, 3)
     places = np.einsum("pkj,pkjc->pkc", bary, corners.reshape(*faces.shape, 3, 3))
-    normals = np.einsum("pkj,pkjc->pkc", bary, vertex_normals(mesh)[mesh.faces[faces]])
+    normals = np.einsum("pkj,pkjc->pkc", bary, mesh.vertex_normals[mesh.faces[faces]])
     gap = np.linalg.norm(places - wanted[:, None], axis=-1)
     cosine = np.einsum("pkc,pc->pk", normals, turned) / np.maximum(np.linalg.norm(normals, axis=-1), 1e-12)
     rows, best = np.arange(len(faces)), (gap + radius * (1 - cosine)).argmin(1)
