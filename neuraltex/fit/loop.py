@@ -13,6 +13,7 @@ from neuraltex.config.schema import FitConfig
 from neuraltex.core.errors import DivergenceError
 from neuraltex.core.runtime import is_main, logger, peak_memory_gb, progress
 from neuraltex.fit import checkpoint as ckpt
+from neuraltex.fit.archive import check_signature
 from neuraltex.fit.base import MIN_SEEN, Fitted
 from neuraltex.fit.calibrate.color_fit import fit_colors
 from neuraltex.fit.calibrate.exposure import ColorMatch
@@ -156,7 +157,7 @@ class GradientFit:
             self._lean_on(self._given, scene, size)
             return
         texture = build_texture(config.texture, size).to(self.device)
-        ckpt.check_signature(resumed.signature, self._signature, Path(self.folder or ".") / "ckpts")
+        check_signature(resumed.signature, self._signature, Path(self.folder or ".") / "ckpts")
         self.state = restore_state(texture, config.loop, resumed, self.device)
         if resumed.anchor is not None:
             self._anchor = Anchor(**{name: value.to(self.device) for name, value in resumed.anchor.items()})

@@ -52,11 +52,33 @@ def load_vgg_weights(kind: Kind = "vgg16", path: Path | None = None) -> State:
     Raises:
         DataError: if the file is broken, unsafe or of another network, or no source can be reached.
     """
-    state = _read(path) if path else _cached(kind)
-    state = {key: value.float() for key, value in state.items() if key.startswith("features.")}
-    if len(state) != 2 * _NUM_CONVOLUTIONS[kind]:
-        raise DataError(f"{path or _cache_file(kind)} does not hold the weights of {kind}", hint=_hint(kind))
-    return state
+    return _convolutions(_read(path) if path else _cached(kind), kind, path or _cache_file(kind))
+
+
+def _convolutions(state: State, kind: Kind, source: Path) -> State:
+    found = {key: value.float() for key, value in state.items() if key.startswith("features.")}
+    if len(found) != 2 * _NUM_CONVOLUTIONS[kind]:
+        raise DataError(f"{source} does not hold the weights of {kind}", hint=_hint(kind))
+    return found
+
+
+def find_vgg_weights(path: Path | None = None) -> tuple[Kind, State]:
+    """Return VGG19 where it is at hand and VGG16 elsewhere, and which of them it is.
+
+    Args:
+        path: A file of either, as for :func:`load_vgg_weights`; without it VGG19 is taken from the cache, but VGG16 is
+            downloaded rather than VGG19.
+
+    Raises:
+        DataError: as :func:`load_vgg_weights`.
+    """
+    if path is None:
+        kind: Kind = "vgg19" if _cache_file("vgg19").is_file() else "vgg16"
+        return kind, load_vgg_weights(kind)
+    state = _read(path)
+    found = sum(key.startswith("features.") for key in state)
+    kind = "vgg19" if found == 2 * _NUM_CONVOLUTIONS["vgg19"] else "vgg16"
+    return kind, _convolutions(state, kind, path)
 
 
 def load_lpips_heads(path: Path | None = None) -> State:

@@ -15,7 +15,8 @@ import torch
 from plane_scene import SIZE, write_plane_scene
 
 from neuraltex.cli import main
-from neuraltex.fit.checkpoint import list_checkpoints, read_checkpoint
+from neuraltex.fit.archive import list_states
+from neuraltex.fit.checkpoint import read_checkpoint
 from neuraltex.fit.run import read_run
 
 PRESET = """
@@ -72,7 +73,7 @@ def straight(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stop_after_a_checkpoint(arguments: list[str], run: Path, number: signal.Signals) -> tuple[int, str]:
     """Start a run that would take long and send a signal once it has saved something."""
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment())
-    _wait(lambda: len(list_checkpoints(run / "ckpts")) > 0 or process.poll() is not None)
+    _wait(lambda: len(list_states(run / "ckpts")) > 0 or process.poll() is not None)
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
     return process.returncode, errors
@@ -105,7 +106,7 @@ def test_kill_9_and_resume_gives_the_same_bits(scene: Path, straight: Path, tmp_
     code, _ = stop_after_a_checkpoint(command(scene, run), run, signal.SIGKILL)
     if code == 0:  # it was faster than the signal: undo its end
         (run / "manifest.json").unlink()
-        list_checkpoints(run / "ckpts")[-1].unlink()
+        list_states(run / "ckpts")[-1].unlink()
     resumed = call(command(scene, run, "--resume"))
     assert resumed.returncode == 0, resumed.stderr
     assert "resuming after step" in resumed.stderr
@@ -119,7 +120,7 @@ def test_first_ctrl_c_finishes_the_step_and_saves(scene: Path, tmp_path: Path) -
     assert code == 130, errors
     assert "finishing this step and saving" in errors
     assert "Traceback" not in errors
-    saved = read_checkpoint(list_checkpoints(run / "ckpts")[-1])
+    saved = read_checkpoint(list_states(run / "ckpts")[-1])
     assert saved.step >= 5
     assert saved.history[-1]["step"] == saved.step
     assert all(value.isfinite().all() for value in saved.model.values())

@@ -11,9 +11,9 @@ from plane_scene import write_plane_scene
 from neuraltex.config.schema import ColorConfig, FitConfig, LoopConfig, LossConfig, PixelConfig, TextureConfig
 from neuraltex.core.errors import ResumeError
 from neuraltex.fit import check as check_module
+from neuraltex.fit.archive import list_states
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.check import BestState, KeptOutPixels, Look
-from neuraltex.fit.checkpoint import list_checkpoints
 from neuraltex.fit.data import ViewStore
 from neuraltex.fit.kept_out import BLOCK, KeptOut
 from neuraltex.fit.loop import GradientFit
@@ -159,8 +159,8 @@ def test_resumed_fit_with_checks_is_bit_exact(scene: PreparedScene, tmp_path: Pa
     base = replace(base, loss=loss, texture=TextureConfig(init="grey"))
     straight = GradientFit(base)(scene)
     GradientFit(base, folder=tmp_path)(scene)
-    list_checkpoints(tmp_path / "ckpts")[-1].unlink()
-    assert list_checkpoints(tmp_path / "ckpts")[-1].name == f"step-{10 if interrupted_at == 5 else 8:09d}.pt"
+    list_states(tmp_path / "ckpts")[-1].unlink()
+    assert list_states(tmp_path / "ckpts")[-1].name == f"step-{10 if interrupted_at == 5 else 8:09d}.pt"
     resumed = GradientFit(base, folder=tmp_path, resume=True)(scene)
     assert np.array_equal(straight.texture, resumed.texture)
     assert straight.history == resumed.history

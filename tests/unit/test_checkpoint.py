@@ -13,6 +13,7 @@ from neuraltex.core.errors import DataError, OutputError, ResumeError
 from neuraltex.core.files import read_json, write_json
 from neuraltex.fit import checkpoint as ckpt
 from neuraltex.fit import run as fit_run
+from neuraltex.fit.archive import check_signature, list_states
 from neuraltex.fit.run import read_run, write_run
 
 
@@ -46,7 +47,7 @@ def test_checkpoint_survives_the_disk(tmp_path: Path) -> None:
 def test_only_the_newest_stay(tmp_path: Path) -> None:
     for step in (5, 10, 15):
         ckpt.write_checkpoint(tmp_path, example(step))
-    assert [path.name for path in ckpt.list_checkpoints(tmp_path)] == ["step-000000010.pt", "step-000000015.pt"]
+    assert [path.name for path in list_states(tmp_path)] == ["step-000000010.pt", "step-000000015.pt"]
     assert ckpt.latest_checkpoint(tmp_path).step == 15
 
 
@@ -101,7 +102,7 @@ def test_folder_without_checkpoint_is_said(tmp_path: Path) -> None:
 
 def test_signature_names_the_first_difference() -> None:
     with pytest.raises(ResumeError, match="made with seed = 0, not 1"):
-        ckpt.check_signature({"seed": 0, "views": []}, {"seed": 1, "views": []}, Path("run"))
+        check_signature({"seed": 0, "views": []}, {"seed": 1, "views": []}, Path("run"))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from neuraltex.config.schema import (
 )
 from neuraltex.core.errors import DataError, DivergenceError, ResumeError
 from neuraltex.fit import gradients
-from neuraltex.fit.checkpoint import list_checkpoints
+from neuraltex.fit.archive import list_states
 from neuraltex.fit.data import ViewStore
 from neuraltex.fit.finish import FILLED, GUTTER, SEEN, finish_texture
 from neuraltex.fit.guards import LossGuard
@@ -108,7 +108,7 @@ def test_resumed_fit_is_bit_exact(scene: PreparedScene, tmp_path: Path) -> None:
     )
     straight = GradientFit(base)(scene)
     GradientFit(base, folder=tmp_path)(scene)
-    last = list_checkpoints(tmp_path / "ckpts")[-1]
+    last = list_states(tmp_path / "ckpts")[-1]
     assert last.name == "step-000000012.pt"
     last.unlink()
     resumed = GradientFit(base, folder=tmp_path, resume=True)(scene)

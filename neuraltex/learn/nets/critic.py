@@ -17,9 +17,7 @@ from torch.nn import functional
 
 from neuraltex.core.errors import ShapeError
 from neuraltex.learn.nets.paper_blocks import initialize
-
-Judgement = list[list[Tensor]]
-"""Per scale the activations of every layer, shallow to deep; the last of them are the logits [N 1 h w]."""
+from neuraltex.losses.adversarial import Judgement
 
 
 class PatchCritic(nn.Module):
