@@ -11,7 +11,8 @@ from plane_scene import SIZE, true_texture, write_plane_scene
 from neuraltex.config.prior import PriorConfig
 from neuraltex.config.schema import FitConfig, LoopConfig, LossConfig, PixelConfig, TextureConfig
 from neuraltex.core.errors import ConfigError, ResumeError, ShapeError
-from neuraltex.fit.checkpoint import latest_checkpoint, list_checkpoints
+from neuraltex.fit.archive import list_states
+from neuraltex.fit.checkpoint import latest_checkpoint
 from neuraltex.fit.data import ViewStore
 from neuraltex.fit.finish import PREDICTED, SEEN, finish_texture
 from neuraltex.fit.initialize import initial_texture
@@ -169,7 +170,7 @@ def test_resumed_fit_with_a_prior_is_bit_exact(half: PreparedScene, tmp_path: Pa
 
     straight = GradientFit(base)(half, prior())
     GradientFit(base, folder=tmp_path)(half, prior())
-    list_checkpoints(tmp_path / "ckpts")[-1].unlink()
+    list_states(tmp_path / "ckpts")[-1].unlink()
     assert latest_checkpoint(tmp_path / "ckpts").step == 10
     resumed = GradientFit(base, folder=tmp_path, resume=True)(half, prior())
     assert np.array_equal(straight.texture, resumed.texture)
