@@ -21,6 +21,7 @@ VERBS = {
     "export": "write the textured mesh as GLB, OBJ or PLY, or the texture as PNG or EXR",
     "texture": "prepare, optimize and export in one go: from a scene to a GLB",
     "view": "look at a run in the browser",
+    "partial": "extract the part of a texture that one photograph shows, with its mirror image",
     "doctor": "show versions and backends, what is missing and how to get it",
 }
 

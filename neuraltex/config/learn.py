@@ -94,6 +94,11 @@ class TrainConfig:
     """Steps over which the learning rate rises linearly from 0."""
     curriculum: Literal["none", "lite", "paper"] = "none"
     """Inputs of the first steps: real partial textures, or true textures seen through the mask, then warped."""
+    blur: float = 0.0
+    """Blur of input and truth in the first step, falling to none at --train.blur-share: colors in the large are aligned
+    before patterns [texel]."""
+    blur_share: float = 0.3
+    """Share of the steps in which they are blurred."""
     perceptual_every: int = 1
     """Evaluate VGG and LPIPS in every so many steps, their weight raised accordingly."""
     perceptual_batch: int = 4

@@ -1,6 +1,7 @@
 """The settings of extracting a partial texture; every field's docstring is its help text on the command line."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from neuraltex.core.errors import UsageError
@@ -31,7 +32,7 @@ class PartialConfig:
     """Complete the texture by its mirror image where the mesh is symmetric."""
     plane: Literal["search", "x", "y", "z"] = "search"
     """Plane of symmetry of the rest mesh: searched for, or across the middle of an axis."""
-    match_gains: bool = False
+    match_gains: bool = True
     """Match the colors of mirrored texels to those around them by one gain per channel, chart and side."""
     mirror_confidence: float = 0.5
     """Confidence of a mirrored texel, as a share of that of its mirror image."""
@@ -51,3 +52,21 @@ class PartialConfig:
                 raise UsageError(f"{getattr(self, name)} is negative", source=flag, hint="Give 0 or more")
         if not 0 < self.mirror_confidence <= 1:
             raise UsageError(f"{self.mirror_confidence} is not in (0, 1]", source="--mirror-confidence", hint="Try 0.5")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartialSources:
+    """Where everything about a set of photographs lies; what is a folder holds files named like the photographs."""
+
+    images: Path
+    """Folder of photographs, or one with a transforms.json and its images folder."""
+    mesh: Path
+    """Mesh in the pose of all photographs, or folder with one each."""
+    cameras: Path | None = None
+    """transforms.json, JSON file with one camera, or folder with one each; by default those beside the photographs."""
+    mattes: Path | None = None
+    """Folder of mattes; by default the photographs' own transparency, if any."""
+    rest_mesh: Path | None = None
+    """Mesh of the same uv layout in a symmetric pose; by default the mesh of the first photograph."""
+    textures: Path | None = None
+    """Whole texture, or folder with one each, where they are known."""

@@ -65,7 +65,7 @@ def find_symmetry(mesh: Mesh, config: PartialConfig, atlas: Atlas | None = None)
     if plane is None:
         logger.warning(
             "the mesh is not symmetric as it stands, so nothing is mirrored; give its rest pose (--rest-mesh) or the "
-            "axis (--config.plane)"
+            "axis (--plane)"
         )
         return None
     return symmetry_map(mesh, atlas, plane)
@@ -91,11 +91,9 @@ def require_visible(gather: Gather, seen: Observed) -> None:
     if not len(gather.pixels):
         raise DataError(
             "the photograph shows no texel: the mesh is too small in it, or seen from inside",
-            hint="Lower --config.margin, use a larger photograph, or turn the faces of the mesh around",
+            hint="Lower --margin, use a larger photograph, or turn the faces of the mesh around",
         )
-    raise DataError(
-        "the matte leaves no texel of the mesh", hint="Lower --config.matte-erosion or make the matte again"
-    )
+    raise DataError("the matte leaves no texel of the mesh", hint="Lower --matte-erosion or make the matte again")
 
 
 def make_partial(seen: Observed, atlas: Atlas, mesh: Mesh, layout: Layout) -> Partial:

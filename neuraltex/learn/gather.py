@@ -27,8 +27,11 @@ from neuraltex.texture.sample import build_mip_pyramid, sample_mip
 
 LEAST_CONFIDENCE = 0.01
 """Confidence of a texel that is barely seen; 0 means not at all."""
-_LEVELS = 6  # of the mip chain: footprints up to 32 px
-_REACH = 1.5  # pixels of its level that a trilinear lookup reaches to either side
+SHARPNESS = 0.5
+"""Size of the pixels of the mip level that is read, relative to a texel's footprint: a bilinear lookup averages over
+two of them. Against textures averaged to the texel this is 3 to 7 dB better than 1, and 0.25 is aliased."""
+_LEVELS = 6  # of the mip chain: footprints up to 64 px
+_REACH = 1.5  # pixels of its level that a bilinear lookup reaches to either side
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,15 +154,18 @@ def read_footprints(
 
     The image is continued by its border pixels to a size that can be halved often enough.
     """
+    if not len(pixels):
+        return np.zeros((0, 3), np.float32)
+    footprint = (footprint * SHARPNESS).astype(np.float32)
     values = image.astype(np.float32) / 255 if image.dtype == np.uint8 else np.asarray(image, np.float32)
-    levels = int(np.ceil(np.log2(max(float(footprint.max(initial=1)), 1)))) + 1
+    levels = int(np.ceil(np.log2(max(float(footprint.max()), 1)))) + 1
     levels = min(levels, _LEVELS)
     block = 1 << (levels - 1)
     height, width = (-(-side // block) * block for side in values.shape[:2])
     padded = np.pad(values, ((0, height - len(values)), (0, width - values.shape[1]), (0, 0)), mode="edge")
     uv = flip_v(pixels / np.array([width, height], np.float32)).astype(np.float32)
     pyramid = build_mip_pyramid(torch.from_numpy(padded), levels)
-    return sample_mip(pyramid, torch.from_numpy(uv), torch.from_numpy(footprint.astype(np.float32))).numpy()
+    return sample_mip(pyramid, torch.from_numpy(uv), torch.from_numpy(footprint)).numpy()
 
 
 def _inside(pixels: Float[np.ndarray, "T 2"], camera: Camera) -> Bool[np.ndarray, " T"]:
@@ -225,6 +231,6 @@ def _ramp(
     distance: Float[np.ndarray, " T"], margin: float, footprint: Float[np.ndarray, " T"], width: float
 ) -> Float[np.ndarray, " T"]:
     """0 up to the margin, then one half rising to 1; the margin is wider for lookups in coarser levels."""
-    beyond = distance - margin - _REACH * (np.maximum(footprint, 1) - 1)
+    beyond = distance - margin - _REACH * (np.maximum(footprint * SHARPNESS, 1) - 1)
     rising = 0.5 + 0.5 * (beyond / max(width, 1e-6)).clip(0, 1)
     return np.where(beyond >= 0, rising, 0).astype(np.float32)

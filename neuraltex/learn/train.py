@@ -16,6 +16,7 @@ from neuraltex.fit.distributed import sum_over_processes
 from neuraltex.fit.guards import LossGuard, StopRequest, deferred_interrupt
 from neuraltex.fit.monitor import Monitor
 from neuraltex.learn.batches import Batches
+from neuraltex.learn.blur import blur_sample
 from neuraltex.learn.ema import Ema
 from neuraltex.learn.nets.inputs import Inputs
 from neuraltex.learn.nets.outputs import Refined, Sampled
@@ -115,7 +116,7 @@ class Training:
         train = self.config.train
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.config)
-        inputs, truth = self.draw()
+        inputs, truth = blur_sample(*self.draw(), self._blur())
         terms = self.terms(inputs, truth, self.forward(inputs))
         total = torch.stack([getattr(self.config.loss, name) * value for name, value in terms.items()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
@@ -132,6 +133,11 @@ class Training:
         if self.step % train.log_every == 0 or self.step == train.steps:
             values = {f"train/loss/{name}": float(value.detach()) for name, value in terms.items()}
             self.monitor.scalars(self.step, {**values, "train/loss": float(total.detach())})
+
+    def _blur(self) -> float:
+        """Return the standard deviation by which samples are blurred in the present step [texel]."""
+        train = self.config.train
+        return train.blur * max(0.0, 1 - self.step / max(train.blur_share * train.steps, 1))
 
     def _share_gradients(self) -> None:
         gradients = [parameter.grad for parameter in self.learner.parameters() if parameter.grad is not None]

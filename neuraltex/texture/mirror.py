@@ -7,10 +7,11 @@ from jaxtyping import Bool, Float, Int
 
 from neuraltex.core.conventions import texel_from_uv
 from neuraltex.core.errors import ShapeError
+from neuraltex.core.runtime import cpu_threads
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.geometry.nearest import closest_bary
 from neuraltex.geometry.symmetry import FACING, NEAR, Plane, box_diagonal
-from neuraltex.texture.atlas import Atlas
+from neuraltex.texture.atlas import Atlas, vertex_normals
 from neuraltex.texture.fill import number_charts
 
 MIN_SHARE = 0.5
@@ -21,6 +22,7 @@ MIN_GAIN = 0.7
 """See :data:`MAX_GAIN`."""
 
 _CANDIDATES = 8
+_BLOCK = 1 << 14  # texels whose candidates are compared at a time; bounds the memory
 _MIN_OVERLAP = 32  # texels from which a gain is measured
 
 
@@ -81,7 +83,9 @@ def _faces_near(
     from scipy.spatial import KDTree  # noqa: PLC0415  loads slowly and few need it
 
     tree = KDTree(np.concatenate([points, radius * normals], 1))
-    _, near = tree.query(np.concatenate([wanted, radius * turned], 1), k=min(_CANDIDATES, len(points)))
+    _, near = tree.query(
+        np.concatenate([wanted, radius * turned], 1), k=min(_CANDIDATES, len(points)), workers=cpu_threads()
+    )
     return face_idx[near.reshape(len(wanted), -1)]
 
 
@@ -93,11 +97,23 @@ def _closest_on_faces(
     radius: float,
 ) -> tuple[Int[np.ndarray, " P"], Float[np.ndarray, "P 3"], Bool[np.ndarray, " P"]]:
     """Return the best face of each row of candidates, where on it, and whether that is a mirror image."""
-    count = faces.shape[1]
-    corners = mesh.corners[faces.reshape(-1)]
-    bary = closest_bary(np.repeat(wanted, count, axis=0), corners).reshape(*faces.shape, 3)
-    places = np.einsum("pkj,pkjc->pkc", bary, corners.reshape(*faces.shape, 3, 3))
-    normals = np.einsum("pkj,pkjc->pkc", bary, mesh.vertex_normals[mesh.faces[faces]])
+    normals = vertex_normals(mesh)
+    face, bary, ok = np.empty(len(faces), faces.dtype), np.empty((len(faces), 3)), np.empty(len(faces), np.bool_)
+    for begin in range(0, len(faces), _BLOCK):
+        rows = slice(begin, begin + _BLOCK)
+        face[rows], bary[rows], ok[rows] = _choose(mesh, normals, wanted[rows], turned[rows], faces[rows], radius)
+    return face, bary, ok
+
+
+def _choose(
+    mesh: Mesh, smooth: np.ndarray, wanted: np.ndarray, turned: np.ndarray, faces: np.ndarray, radius: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Do the work of :func:`_closest_on_faces` for a block of points; ``smooth`` are the normals of the vertices."""
+    corners = mesh.corners[faces]
+    pairs = np.repeat(wanted, faces.shape[1], axis=0), corners.reshape(-1, 3, 3)
+    bary = closest_bary(*pairs).reshape(*faces.shape, 3)
+    places = np.einsum("pkj,pkjc->pkc", bary, corners)
+    normals = np.einsum("pkj,pkjc->pkc", bary, smooth[mesh.faces[faces]])
     gap = np.linalg.norm(places - wanted[:, None], axis=-1)
     cosine = np.einsum("pkc,pc->pk", normals, turned) / np.maximum(np.linalg.norm(normals, axis=-1), 1e-12)
     rows, best = np.arange(len(faces)), (gap + radius * (1 - cosine)).argmin(1)

@@ -64,7 +64,8 @@ def test_bases_of_a_symmetric_body_are_its_mirror_images() -> None:
 def test_a_sampler_without_offsets_copies_what_it_knows() -> None:
     inputs = random_inputs()
     sampler = LiteSampler(SamplerConfig(width=8, levels=2))
-    torch.nn.init.zeros_(sampler.decoder.head.weight)
+    for head in sampler.offset_heads:
+        torch.nn.init.zeros_(head.weight)
     sampled = sampler(inputs)
     known = (inputs["direct"] + inputs["mirrored"]).expand_as(inputs["color"]) > 0
     assert (sampled.color - inputs["color"])[known].abs().max() < 0.03
@@ -74,8 +75,8 @@ def test_a_sampler_without_offsets_copies_what_it_knows() -> None:
 def test_every_weight_of_both_networks_learns() -> None:
     inputs = random_inputs()
     sampler, refiner = LiteSampler(SamplerConfig(width=8, levels=2)), LiteRefiner(RefinerConfig(width=8, levels=2))
-    for network in (sampler, refiner):
-        torch.nn.init.normal_(network.decoder.head.weight, 0, 0.1)
+    for head in (*sampler.offset_heads, sampler.weight_head, refiner.head):
+        torch.nn.init.normal_(head.weight, 0, 0.1)
     sampled = sampler(inputs)
     refined = refiner(inputs, sampled)
     (sampled.color * refined.blend + refined.color * (1 - refined.blend)).square().mean().backward()
@@ -86,7 +87,7 @@ def test_every_weight_of_both_networks_learns() -> None:
 def test_the_mask_matters_to_the_sampler() -> None:
     """The published one never saw it: a slice of channels took the z of the normals instead."""
     inputs, sampler = random_inputs(), LiteSampler(SamplerConfig(width=8, levels=2))
-    torch.nn.init.normal_(sampler.decoder.head.weight, 0, 0.1)
+    torch.nn.init.normal_(sampler.weight_head.weight, 0, 0.1)
     other = {**inputs, "direct": inputs["mirrored"], "mirrored": inputs["direct"]}
     assert not torch.allclose(sampler(inputs).color, sampler(other).color)
 

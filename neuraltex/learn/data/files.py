@@ -68,7 +68,7 @@ def write_sample(
         OutputError: if it cannot be written.
     """
     write_layout(folder, partial.layout, partial.inside)
-    for kind, picture in _pictures(partial).items():
+    for kind, picture in sample_pictures(partial).items():
         write_png(sample_file(folder, kind, str(angle), subject), picture)
     for kind, values in {"position_map": (partial.positions + 1) / 2, "source": partial.source}.items():
         write_npz(sample_file(folder, kind, str(angle), subject), {kind: encode_unit(values)})
@@ -121,7 +121,8 @@ def decode_unit(values: UInt16[np.ndarray, "*B"]) -> Float[np.ndarray, "*B"]:
     return values.astype(np.float32) / 65535
 
 
-def _pictures(partial: Partial) -> dict[str, UInt8[np.ndarray, "Ht Wt *C"]]:
+def sample_pictures(partial: Partial) -> dict[str, UInt8[np.ndarray, "Ht Wt *C"]]:
+    """Return the pictures of a partial texture by name (:data:`PICTURES`)."""
     return {
         "symmetry": to_uint8(partial.color),
         "mask_symm": partial.known.astype(np.uint8) * 255,

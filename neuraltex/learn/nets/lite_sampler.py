@@ -8,7 +8,7 @@ from neuraltex.config.learn import SamplerConfig
 from neuraltex.learn.nets.inputs import APPEARANCE, GEOMETRY, Inputs, channels, stack, without_mirrored
 from neuraltex.learn.nets.outputs import Sampled
 from neuraltex.learn.nets.sampling import identity_grid, sample_masked
-from neuraltex.learn.nets.unet import Decoder, Encoder, PlainBlock, level_widths
+from neuraltex.learn.nets.unet import Decoder, Encoder, PlainBlock, level_widths, make_head
 
 TRUST = 0.05
 """Least weight of a known texel, whatever its confidence."""
@@ -38,9 +38,9 @@ class LiteSampler(nn.Module):
         narrow = [width // 2 for width in widths]
         self.geometry = Encoder(channels(GEOMETRY), narrow, PlainBlock) if config.geometry else None
         skips = [a + b for a, b in zip(widths, narrow, strict=True)] if config.geometry else widths
-        self.decoder = Decoder(skips, widths, 3 * config.hypotheses, PlainBlock)
-        nn.init.normal_(self.decoder.head.weight, 0, 1e-3)
-        nn.init.zeros_(self.decoder.head.bias)  # type: ignore[arg-type]
+        self.decoder = Decoder(skips, widths, PlainBlock)
+        self.offset_heads = nn.ModuleList(make_head(width, 2 * config.hypotheses) for width in widths[:-1])
+        self.weight_head = make_head(widths[0], config.hypotheses)
         if bases is None:
             bases = identity_grid(1, 1).expand(config.hypotheses, -1, -1, -1).clone()
         self.register_buffer("bases", bases.float())
@@ -52,19 +52,27 @@ class LiteSampler(nn.Module):
         if self.geometry is not None:
             shape = self.geometry(stack(inputs, GEOMETRY))
             features = [torch.cat(pair, 1) for pair in zip(features, shape, strict=True)]
-        return self._look(inputs, self.decoder(features).float())
+        decoded = self.decoder(features)
+        return self._look(inputs, self._offsets(decoded), self.weight_head(decoded[0]).float())
 
-    def _look(self, inputs: Inputs, raw: Float[Tensor, "N 3K H W"]) -> Sampled:
-        count, (samples, _, height, width) = self.config.hypotheses, raw.shape
-        offsets = raw[:, : 2 * count].unflatten(1, (count, 2)).permute(0, 1, 3, 4, 2).tanh() * self.config.reach
+    def _offsets(self, decoded: list[Tensor]) -> Float[Tensor, "N K H W 2"]:
+        """Sum the offsets that every level predicts: a shift of a whole part is learned by one coarse texel."""
+        size, total = decoded[0].shape[-2:], torch.zeros((), device=decoded[0].device)
+        for head, features in zip(self.offset_heads, decoded, strict=True):
+            raw = head(features).float()
+            total = total + nn.functional.interpolate(raw, size=size, mode="bilinear", align_corners=False)
+        return total.unflatten(1, (self.config.hypotheses, 2)).permute(0, 1, 3, 4, 2).tanh() * self.config.reach
+
+    def _look(self, inputs: Inputs, offsets: Float[Tensor, "N K H W 2"], logits: Float[Tensor, "N K H W"]) -> Sampled:
+        samples, count, height, width = logits.shape
         grids = self._bases(height, width) + offsets
         known = inputs["direct"] + inputs["mirrored"]
         weight = inputs["confidence"].clamp(min=TRUST) * known
         places = grids.reshape(samples, count * height, width, 2)
-        with torch.autocast(raw.device.type, enabled=False):
+        with torch.autocast(logits.device.type, enabled=False):
             color, found = sample_masked(inputs["color"].float(), weight.float(), places, wrap=self.config.wrap)
         color, found = (value.unflatten(2, (count, height)) for value in (color, found))
-        weights = raw[:, 2 * count :].softmax(1) * (found[:, 0] + FLOOR)
+        weights = logits.softmax(1) * (found[:, 0] + FLOOR)
         weights = weights / weights.sum(1, keepdim=True)
         mixed = (color * weights[:, None]).sum(2)
         return Sampled(mixed, (found * weights[:, None]).sum(2), grids, weights, offsets)

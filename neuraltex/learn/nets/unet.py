@@ -63,20 +63,28 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """From the coarsest level to the finest, with the features of the encoders beside."""
 
-    def __init__(self, skips: Sequence[int], widths: Sequence[int], outputs: int, block: Block) -> None:
+    def __init__(self, skips: Sequence[int], widths: Sequence[int], block: Block) -> None:
         super().__init__()
         below = [*widths[1:-1], skips[-1]]  # what comes up from the next coarser level
         levels = zip(skips[:-1], below, widths[:-1], strict=True)
         self.blocks = nn.ModuleList(block(skip + coarse, width, 1) for skip, coarse, width in levels)
-        self.head = nn.Conv2d(widths[0], outputs, 3, padding=1)
 
-    def forward(self, features: Sequence[Tensor]) -> Float[Tensor, "N D H W"]:
-        """Return the output at the size of the finest level."""
-        x = features[-1]
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Return one map per level but the coarsest, finest first."""
+        x, found = features[-1], []
         for block, skip in zip(reversed(self.blocks), reversed(features[:-1]), strict=True):
             x = functional.interpolate(x, size=skip.shape[-2:], mode="nearest")
             x = block(torch.cat([skip, x], 1))
-        return self.head(x)
+            found.append(x)
+        return found[::-1]
+
+
+def make_head(before: int, outputs: int) -> nn.Conv2d:
+    """Return a last layer that starts near zero."""
+    head = nn.Conv2d(before, outputs, 3, padding=1)
+    nn.init.normal_(head.weight, 0, 1e-3)
+    nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+    return head
 
 
 def level_widths(width: int, levels: int) -> list[int]:
