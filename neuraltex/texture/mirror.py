@@ -11,7 +11,7 @@ from neuraltex.core.runtime import cpu_threads
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.geometry.nearest import closest_bary
 from neuraltex.geometry.symmetry import FACING, NEAR, Plane, box_diagonal
-from neuraltex.texture.atlas import Atlas, vertex_normals
+from neuraltex.texture.atlas import Atlas
 from neuraltex.texture.fill import number_charts
 
 MIN_SHARE = 0.5
@@ -97,7 +97,7 @@ def _closest_on_faces(
     radius: float,
 ) -> tuple[Int[np.ndarray, " P"], Float[np.ndarray, "P 3"], Bool[np.ndarray, " P"]]:
     """Return the best face of each row of candidates, where on it, and whether that is a mirror image."""
-    normals = vertex_normals(mesh)
+    normals = mesh.vertex_normals
     face, bary, ok = np.empty(len(faces), faces.dtype), np.empty((len(faces), 3)), np.empty(len(faces), np.bool_)
     for begin in range(0, len(faces), _BLOCK):
         rows = slice(begin, begin + _BLOCK)
