@@ -31,10 +31,10 @@ from neuraltex.fit.prior_term import PriorTerm, restored
 from neuraltex.fit.sampler import WindowSampler
 from neuraltex.fit.signature import run_signature
 from neuraltex.fit.state import State, build_texture, learning_rate, restore_state
+from neuraltex.fit.surface import Surface
 from neuraltex.fit.tiles import Tile
 from neuraltex.io.prepared import PreparedScene
 from neuraltex.losses.regularizers import Anchor
-from neuraltex.texture.fill import number_charts
 
 
 class GradientFit:
@@ -171,7 +171,7 @@ class GradientFit:
         """Add the terms of a prior if settings say so and photographs leave anything open."""
         if prior is None or not is_used(self.config.prior, prior):
             return
-        term = PriorTerm(prior, self.state.seen, number_charts(scene.mesh, (size, size)), self.config)
+        term = PriorTerm(prior, self.state.seen, Surface.of(scene.mesh, (size, size)), self.config)
         self._prior = term if term.is_on else None
 
     def _begin_checks(self, kept_out: KeptOut) -> None:

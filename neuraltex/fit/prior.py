@@ -4,23 +4,24 @@ With T the texture, P the prediction, c its confidence and k the coverage of a t
 
     weight * mean[w * huber(T - P)] + gradient_weight * mean[w * |grad T - grad P|],   w = (1 - k) * c,
 
-gradients between neighbors of one chart only. Smoothness acts on ``T - (1 - k) P``: where nothing is seen it keeps the
-difference from the prediction smooth, not the texture, so that the two join without a step (P. Perez et al., "Poisson
-image editing", 2003). Every so often the prediction may be made anew from the texture at hand, as a denoiser is in
-plug-and-play methods (S. Venkatakrishnan et al., "Plug-and-play priors for model based reconstruction", 2013); nothing
-is ever differentiated through it.
+means over the surface, gradients between neighbors of one chart only. Smoothness acts on ``T - (1 - k) P``: where
+nothing is seen it keeps the difference from the prediction smooth, not the texture, so that the two join without a step
+(P. Perez et al., "Poisson image editing", 2003). Every so often the prediction may be made anew from the texture at
+hand, as a denoiser is in plug-and-play methods (S. Venkatakrishnan et al., "Plug-and-play priors for model based
+reconstruction", 2013); nothing is ever differentiated through it.
 """
 
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from neuraltex.config.prior import PriorConfig
 from neuraltex.config.schema import FitConfig
 from neuraltex.core.errors import ShapeError
 from neuraltex.fit.base import MIN_SEEN
+from neuraltex.fit.surface import Surface
 from neuraltex.texture.fill import push_pull
 
 FADE = 3.0
@@ -92,30 +93,30 @@ class Leaning:
 
     Args:
         coverage: How far photographs determine each texel, in [0, 1]; exactly 1 where the prior is off (float32).
-        unit: Sum of pixel weights at which a texel counts as fully covered.
+        unit: Sum of pixel weights at which each texel counts as fully covered (float32).
     """
 
     coverage: Float[np.ndarray, "Ht Wt"]
-    unit: float
+    unit: Float[np.ndarray, "Ht Wt"]
 
     @classmethod
-    def of(
-        cls, weights: Float[np.ndarray, "Ht Wt"], charts: Int[np.ndarray, "Ht Wt"], config: PriorConfig
-    ) -> "Leaning":
+    def of(cls, weights: Float[np.ndarray, "Ht Wt"], surface: Surface, config: PriorConfig) -> "Leaning":
         """Scale sums of pixel weights to coverage.
 
-        Sums depend on the resolution of photographs relative to the texture, so they are compared with their median
-        over seen texels of charts.
+        Sums depend on the resolution of photographs relative to the texture, which differs from chart to chart. So they
+        are taken per area of the surface, and compared with their median over seen texels.
 
         Args:
             weights: Sum of the weights of the pixels that say something about each texel.
-            charts: Number of the chart of each texel, from 1; 0 is none.
+            surface: Charts and the area that each texel covers.
             config: Shares.
         """
-        seen = weights[(charts > 0) & (weights > MIN_SEEN)]
-        unit = config.full_coverage * float(np.median(seen)) if len(seen) else 1.0
-        coverage = np.clip(weights / np.float32(unit), 0, 1).astype(np.float32)
-        coverage[(coverage > config.off_above) | (charts == 0)] = 1
+        inside = surface.charts > 0
+        density = (weights / surface.area)[inside & (weights > MIN_SEEN)]
+        full = config.full_coverage * float(np.median(density)) if len(density) else 1.0
+        unit = np.float32(full) * surface.area
+        coverage = np.clip(weights / unit, 0, 1).astype(np.float32)
+        coverage[(coverage > config.off_above) | ~inside] = 1
         return cls(coverage, unit)
 
     def openness(self, confidence: Float[np.ndarray, "Ht Wt"]) -> Float[np.ndarray, "Ht Wt"]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from neuraltex.config.schema import FitConfig, LossConfig
 from neuraltex.fit.prior import Leaning, Prior
+from neuraltex.fit.surface import Surface
 from neuraltex.losses.regularizers import huber
 
 HUBER = 0.05
@@ -22,18 +23,16 @@ class PriorTerm:
     Args:
         prior: The prediction at the start or of a checkpoint.
         weights: Sum of the weights of the pixels that say something about each texel.
-        charts: Number of the chart of each texel, from 1; 0 is none.
+        surface: Charts and the area that each texel covers.
         config: All settings.
     """
 
-    def __init__(
-        self, prior: Prior, weights: Float[Tensor, "Ht Wt"], charts: Int[np.ndarray, "Ht Wt"], config: FitConfig
-    ) -> None:
+    def __init__(self, prior: Prior, weights: Float[Tensor, "Ht Wt"], surface: Surface, config: FitConfig) -> None:
         self._config, self._steps, self._device = config.prior, config.loop.steps, weights.device
         self._scale = color_weight(config.loss)
-        self._leaning = Leaning.of(weights.cpu().numpy(), charts, config.prior)
-        self._num_texels = max(int(np.count_nonzero(charts)), 1)
-        number = torch.from_numpy(charts).to(self._device)
+        self._leaning = Leaning.of(weights.cpu().numpy(), surface, config.prior)
+        self._area = np.where(surface.charts > 0, surface.area, 0).astype(np.float32)
+        number = torch.from_numpy(surface.charts).to(self._device)
         self._across, self._down = _pairs(number, 1), _pairs(number, 0)
         self._take(prior)
 
@@ -53,14 +52,14 @@ class PriorTerm:
         return self._slopes
 
     def terms(self, texture: Float[Tensor, "Ht Wt 3"]) -> dict[str, Float[Tensor, ""]]:
-        """Return the unweighted terms; means over all texels of charts, so that they fade as coverage grows."""
-        weight, count = self._weight[..., None], 3 * self._num_texels
+        """Return the unweighted terms; means over all of the surface, so that they fade as coverage grows."""
+        weight = self._weight[..., None]
         difference = texture - self.target
         across, down = difference.diff(dim=1).abs(), difference.diff(dim=0).abs()
         pairs = (across * self._lesser(weight, 1)).sum() + (down * self._lesser(weight, 0)).sum()
         return {
-            "prior": (weight * huber(difference, HUBER)).sum() / count,
-            "prior_gradient": pairs / count,
+            "prior": (weight * huber(difference, HUBER)).sum(),
+            "prior_gradient": pairs,
         }
 
     def factors(self, step: int) -> dict[str, float]:
@@ -87,12 +86,13 @@ class PriorTerm:
     def _take(self, prior: Prior) -> None:
         self._prior, confidence = prior, prior.confidence
         self.target, self._confidence = self._put(prior.texture), self._put(confidence)
-        self._weight = self._put(self._leaning.weight(confidence))
+        share = self._area / max(3 * float(self._area.sum()), 1e-12)
+        self._weight = self._put(self._leaning.weight(confidence) * share)
         self._is_on = bool(self._weight.any())
-        share = self._put(self._leaning.openness(confidence))[..., None]
+        free = self._put(self._leaning.openness(confidence))[..., None]
         self._slopes = (
-            self.target.diff(dim=1) * self._lesser(share, 1),
-            self.target.diff(dim=0) * self._lesser(share, 0),
+            self.target.diff(dim=1) * self._lesser(free, 1),
+            self.target.diff(dim=0) * self._lesser(free, 0),
         )
 
     def _lesser(self, values: Float[Tensor, "Ht Wt 1"], axis: int) -> Tensor:

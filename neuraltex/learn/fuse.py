@@ -29,8 +29,8 @@ SHARPNESS = 10.0
 """Factor of the scores of views in the softmax that fuses them (D. Svitov et al., "DINAR", ICCV 2023)."""
 MIN_SCORE, RAMP = 0.15, 0.5
 """Score from which a texel counts as seen, and over which its confidence rises to 1."""
-MIN_PIXELS = 0.1
-"""Pixels that a view must splat onto a texel."""
+MIN_SHARE = 0.3
+"""Share of a texel that the pixels of a view must cover."""
 LEVELS = 4
 """Levels of the mip chain that pixels are splatted to by their footprint, so that distant views leave no holes."""
 
@@ -87,10 +87,10 @@ class Fusion:
         self._total, self._best = torch.zeros(self.size, self.size), torch.zeros(self.size, self.size)
 
     def add(self, sums: Float[Tensor, "Ht Wt 7"]) -> None:
-        """Add a view: per texel sums of weight times color, of weight times place, of weights, and of pixels."""
-        weight, pixels = sums[..., 5], sums[..., 6]
-        seen = (pixels > MIN_PIXELS) & (weight > 0)
-        score = torch.where(seen, weight / pixels.clamp(min=MIN_PIXELS), 0)
+        """Add a view: per texel sums of weight times color, of weight times place, of weights, and of 1, by area."""
+        weight, area = sums[..., 5], sums[..., 6]
+        seen = (area > MIN_SHARE) & (weight > 0)
+        score = torch.where(seen, weight / area.clamp(min=MIN_SHARE), 0)
         share = torch.where(seen, torch.exp(SHARPNESS * score), 0)
         means = sums[..., :5] / weight[..., None].clamp(min=1e-9)
         self._colors += share[..., None] * means[..., :3]
@@ -134,7 +134,9 @@ def _splat_view(tile: Tile, matches: ColorMatch, size: int, scale: float) -> Flo
     used, sizes = tile.mask, MipLayout.of((size, size), LEVELS).sizes
     weight, color = tile.weight[used][:, None], matches.to_texture(tile.image, tile.view, tile.radius2)[used]
     values = torch.cat([weight * color, weight * _places(tile)[used], weight, torch.ones_like(weight)], -1)
-    level = (tile.footprint[used] * scale).clamp(min=1).log2().round().long().clamp(max=len(sizes) - 1)
+    footprint = tile.footprint[used] * scale
+    values *= footprint[:, None].square()
+    level = footprint.clamp(min=1).log2().round().long().clamp(max=len(sizes) - 1)
     total = torch.zeros(*sizes[-1], 7)
     for index, shape in reversed(list(enumerate(sizes))):
         if index + 1 < len(sizes):

@@ -20,6 +20,7 @@ from neuraltex.fit.direct.prior_rows import PriorRows
 from neuraltex.fit.direct.solve import solve, unknowns
 from neuraltex.fit.loop import GradientFit
 from neuraltex.fit.prior import Prior
+from neuraltex.fit.surface import Surface
 
 
 def add_densely(matrix: torch.Tensor, right: torch.Tensor, cells: np.ndarray, rows: PriorRows, smooth: float) -> None:
@@ -54,7 +55,8 @@ def test_solution_with_a_prior_is_that_of_dense_algebra(levels: int) -> None:
     equations.add(uv[~hole], color[~hole], weight[~hole], footprint[~hole])
     random = np.random.default_rng(3)
     prior = Prior(random.random((*size, 3)).astype(np.float32), random.uniform(0.2, 1, size).astype(np.float32))
-    rows = PriorRows.of(prior, equations.coverage(), charts, PriorConfig(weight=0.3, gradient_weight=0.2))
+    surface = Surface(charts, random.uniform(0.5, 2, size).astype(np.float32))
+    rows = PriorRows.of(prior, equations.coverage(), surface, PriorConfig(weight=0.3, gradient_weight=0.2))
     assert rows is not None
     assert (rows.openness > 0.5).sum() > 20
     assert (rows.openness == 0).sum() > 100

@@ -19,6 +19,8 @@ from neuraltex.fit.initialize import initial_texture
 from neuraltex.fit.loop import GradientFit
 from neuraltex.fit.prior import Leaning, Prior, blend_in, predicted_texels
 from neuraltex.fit.prior_term import HUBER, PriorTerm
+from neuraltex.fit.surface import Surface
+from neuraltex.geometry.mesh import Mesh
 from neuraltex.io.images import write_exr, write_rgb
 from neuraltex.io.prepared import PreparedScene
 
@@ -55,11 +57,30 @@ def config(**prior: object) -> FitConfig:
     )
 
 
+def flat(charts: np.ndarray) -> Surface:
+    """Texels that all cover the same area."""
+    return Surface(charts, np.ones(charts.shape, np.float32))
+
+
+def test_texels_of_a_magnified_chart_need_fewer_pixels() -> None:
+    """Two triangles of one size, one laid out at twice the scale, as seen by one photograph."""
+    corners = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [3, 0, 0], [4, 0, 0], [3, 1, 0]])
+    faces = np.arange(6).reshape(2, 3)
+    uvs = np.array([[0.05, 0.05], [0.35, 0.05], [0.05, 0.35], [0.4, 0.35], [0.99, 0.35], [0.4, 0.94]])
+    surface = Surface.of(Mesh(corners, faces, uvs, faces), (128, 128))
+    areas = [np.unique(surface.area[surface.charts == chart]) for chart in (1, 2)]
+    assert [len(area) for area in areas] == [1, 1]
+    ratio = (0.59 / 0.3) ** 2
+    assert areas[0][0] / areas[1][0] == pytest.approx(ratio, rel=1e-4)
+    leaning = Leaning.of(np.where(surface.charts == 1, ratio, 1.0) * 0.1, surface, PriorConfig(full_coverage=2.0))
+    assert len(np.unique(leaning.coverage[surface.charts > 0].round(4))) == 1
+
+
 def test_coverage_is_relative_to_the_median_of_seen_texels() -> None:
     weights = np.array([[0.0, 0.05, 0.1, 0.4], [0.4, 0.4, 0.4, 9.0]], np.float32)
-    charts = np.array([[1, 1, 1, 1], [1, 2, 2, 0]])
-    leaning = Leaning.of(weights, charts, PriorConfig(full_coverage=0.5, off_above=0.9))
-    assert leaning.unit == pytest.approx(0.2)
+    surface = flat(np.array([[1, 1, 1, 1], [1, 2, 2, 0]]))
+    leaning = Leaning.of(weights, surface, PriorConfig(full_coverage=0.5, off_above=0.9))
+    np.testing.assert_allclose(leaning.unit, 0.2)
     np.testing.assert_allclose(leaning.coverage, [[0, 0.25, 0.5, 1], [1, 1, 1, 1]])
     confidence = np.array([[1, 0.5, 0, 1], [1, 1, 1, 1]], np.float32)
     np.testing.assert_allclose(leaning.weight(confidence)[0], [1, 0.375, 0, 0])
@@ -68,7 +89,7 @@ def test_coverage_is_relative_to_the_median_of_seen_texels() -> None:
 
 def test_texels_above_the_limit_are_off_exactly() -> None:
     weights = np.array([[1.0, 0.97, 0.99, 1.0]], np.float32)
-    leaning = Leaning.of(weights, np.ones((1, 4), int), PriorConfig(full_coverage=1.0, off_above=0.98))
+    leaning = Leaning.of(weights, flat(np.ones((1, 4), int)), PriorConfig(full_coverage=1.0, off_above=0.98))
     assert leaning.coverage[0, 2] == 1
     assert 0 < leaning.weight(np.ones((1, 4), np.float32))[0, 1] < 0.04
 
@@ -76,14 +97,14 @@ def test_texels_above_the_limit_are_off_exactly() -> None:
 def term_of(texture: np.ndarray, weights: np.ndarray, charts: np.ndarray, **changes: object) -> PriorTerm:
     settings = replace(config(full_coverage=1.0, **changes), loss=LossConfig(l1=4.0))
     prior = Prior(texture.astype(np.float32), np.ones(charts.shape, np.float32))
-    return PriorTerm(prior, torch.from_numpy(weights.astype(np.float32)), charts, settings)
+    return PriorTerm(prior, torch.from_numpy(weights.astype(np.float32)), flat(charts), settings)
 
 
 def test_terms_are_those_of_the_formula() -> None:
     """Three texels in a row: the first unseen, the second covered by half, the third another chart."""
     prior = np.array([[[0.5] * 3, [0.6] * 3, [0.9] * 3]])
     term = term_of(prior, np.array([[0.0, 0.5, 1.0]]), np.array([[1, 1, 2]]))
-    assert term._leaning.unit == pytest.approx(0.75)
+    np.testing.assert_allclose(term._leaning.unit, 0.75)
     texture = torch.tensor([[[0.52] * 3, [0.9] * 3, [0.1] * 3]])
     found = term.terms(texture)
     share = 1 - 0.5 / 0.75

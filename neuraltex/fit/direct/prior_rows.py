@@ -6,12 +6,13 @@ Smoothness, which wants neighbors to be equal, wants them to differ as the prior
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from neuraltex.config.prior import PriorConfig
 from neuraltex.core.compiled import kernel
 from neuraltex.fit.direct.cells import DOWN, RIGHT
 from neuraltex.fit.prior import Leaning, Prior
+from neuraltex.fit.surface import Surface
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class PriorRows:
         cls,
         prior: Prior,
         weights: Float[np.ndarray, "Ht Wt"],
-        charts: Int[np.ndarray, "Ht Wt"],
+        surface: Surface,
         config: PriorConfig,
     ) -> "PriorRows | None":
         """Weigh a prior by what photographs leave open; ``None`` if that is nothing.
@@ -43,11 +44,11 @@ class PriorRows:
         Args:
             prior: What is predicted.
             weights: Sum of the weights of the pixels that say something about each texel.
-            charts: Number of the chart of each texel, from 1; 0 is none.
+            surface: Charts and the area that each texel covers.
             config: Weights.
         """
-        leaning = Leaning.of(weights, charts, config)
-        weight = leaning.weight(prior.confidence) * np.float32(leaning.unit)
+        leaning = Leaning.of(weights, surface, config)
+        weight = leaning.weight(prior.confidence) * leaning.unit
         if not weight.any():
             return None
         return cls(

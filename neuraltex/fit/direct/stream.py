@@ -22,6 +22,7 @@ from neuraltex.fit.direct.solve import Solution, solve, unknowns
 from neuraltex.fit.direct.trust import trust_in
 from neuraltex.fit.distributed import own_share
 from neuraltex.fit.prior import Prior
+from neuraltex.fit.surface import Surface
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.texture.fill import number_charts
 
@@ -198,8 +199,8 @@ class DirectFit:
 
     def _prior_rows(self, prior: Prior, config: PriorConfig) -> PriorRows | None:
         """Return the equations of a prior; ``None`` where photographs leave nothing open."""
-        charts = number_charts(self._mesh, self.equations.size)
-        return PriorRows.of(prior, self.equations.coverage(), charts, config)
+        surface = Surface.of(self._mesh, self.equations.size)
+        return PriorRows.of(prior, self.equations.coverage(), surface, config)
 
     def _join_bands(self, solution: Solution, prior: PriorRows | None) -> None:
         """Take colors in the large from the first pass, which knows of no prior, where photographs show something."""
