@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from neuraltex.config.prior import PriorConfig
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextureConfig:
@@ -23,8 +25,11 @@ class TextureConfig:
     """Channels of a neural texture."""
     mip: bool = False
     """Sample from a mip chain by the footprint of each pixel instead of bilinearly from the finest level."""
-    init: Literal["direct", "mean", "zeros", "grey"] = "mean"
-    """direct: solution of the normal equations; mean: robust mean of the photographs; zeros: black; grey: 0.5."""
+    init: Literal["direct", "mean", "zeros", "grey", "learned"] = "mean"
+    """direct: solution of the normal equations; mean: robust mean of the photographs; zeros: black; grey: 0.5; learned:
+    what --prior.kind predicts, or the networks if that is none."""
+    init_file: Path | None = None
+    """Texture to start from instead (PNG, JPEG or EXR of any size), laid out as the mesh's uvs are."""
     init_rounds: int = 3
     """Passes over the photographs for the mean; from the second on, colors are matched and outliers lose weight."""
     init_outlier: float = 0.1
@@ -256,6 +261,7 @@ class FitConfig:
     color: ColorConfig = field(default_factory=ColorConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
     seed: int = 0
     """Seed of the order of the photographs and of random initial values."""
     vgg_weights: Path | None = None

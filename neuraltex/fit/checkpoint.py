@@ -8,7 +8,7 @@ import torch
 
 from neuraltex.fit.archive import latest_state, read_state, write_state
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,7 @@ class Checkpoint:
         seconds: Time spent so far [s].
         best: The best state seen on the pixels kept out, if any are.
         anchor: What the texture is held to, if it is.
+        prior: The prediction it leans on, if it does.
     """
 
     step: int
@@ -38,6 +39,7 @@ class Checkpoint:
     seconds: float
     best: dict[str, Any] | None = None
     anchor: dict[str, torch.Tensor] | None = None
+    prior: dict[str, torch.Tensor] | None = None
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:

@@ -12,16 +12,19 @@ from torch.nn import functional
 
 from neuraltex.config.schema import FitConfig, TextureConfig
 from neuraltex.core.conventions import GREY, chw_from_hwc, hwc_from_chw
-from neuraltex.core.errors import DataError
+from neuraltex.core.errors import ConfigError, DataError
 from neuraltex.core.runtime import progress
+from neuraltex.fit.base import MIN_SEEN
 from neuraltex.fit.calibrate.color_fit import calibrate_colors
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewStore
 from neuraltex.fit.direct.start import direct_start
+from neuraltex.fit.prior import Prior, blend_in, is_used
 from neuraltex.fit.sampler import Window
 from neuraltex.fit.tiles import Tile
 from neuraltex.io.prepared import PreparedScene
 from neuraltex.texture.fill import push_pull
+from neuraltex.texture.resample import read_texture_as
 from neuraltex.texture.sample import sample_bilinear, splat_bilinear
 
 SPLAT_PIXELS = 4_000_000
@@ -40,7 +43,12 @@ class Start(NamedTuple):
 
 
 def initial_texture(
-    store: ViewStore, size: int, scene: PreparedScene, config: FitConfig, folder: Path | None = None
+    store: ViewStore,
+    size: int,
+    scene: PreparedScene,
+    config: FitConfig,
+    folder: Path | None = None,
+    prior: Prior | None = None,
 ) -> Start:
     """Return the initial texture and what was found out on the way.
 
@@ -50,21 +58,51 @@ def initial_texture(
         scene: Where they come from; the mesh tells the direct fit which texels belong to charts.
         config: Settings.
         folder: Run folder, where a direct fit may leave its equations.
+        prior: What is predicted: to start from, and to lean on.
 
     Raises:
-        DataError: if no pixel of any photograph lies on the texture.
+        DataError: if no pixel of any photograph lies on the texture, or a given texture cannot be read.
+        ConfigError: if a prediction is asked for and there is none.
     """
+    kind = "given" if config.texture.init_file is not None else config.texture.init
+    if kind == "direct":
+        return _direct(store, size, scene, config, folder, prior)
+    image, weights, matches = _mean(store, size, config) if kind == "mean" else _given(store, size, config, prior)
+    if prior is not None and is_used(config.prior, prior) and kind != "given":
+        blended = blend_in(image.cpu().numpy(), weights.cpu().numpy() > MIN_SEEN, prior)
+        image = torch.from_numpy(blended).to(store.device)
+    return Start(image, weights, matches, {})
+
+
+def _given(
+    store: ViewStore, size: int, config: FitConfig, prior: Prior | None
+) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"], ColorMatch]:
+    """Start from what no photograph was looked at for: a constant, a file or a prediction."""
     texture = config.texture
-    if texture.init in ("grey", "zeros"):
+    weights = _splat(store, size, lambda tile: (tile.image, tile.weight), "coverage")[1]
+    if texture.init_file is None and texture.init in ("grey", "zeros"):
         value = GREY if texture.init == "grey" else 0.0
-        weights = _splat(store, size, lambda tile: (tile.image, tile.weight), "coverage")[1]
-        matches = ColorMatch.identity(len(store))
-        return Start(torch.full((size, size, 3), value, device=store.device), weights, matches, {})
-    if texture.init == "mean":
-        matches = calibrate_colors(store, config.color)
-        mean, weights = _robust_mean(store, size, texture, matches)
-        return Start(mean, weights, matches, {})
-    found, matches = direct_start(store, size, scene, config, folder)
+        return torch.full((size, size, 3), value, device=store.device), weights, ColorMatch.identity(len(store))
+    if texture.init_file is not None:
+        image = read_texture_as(texture.init_file, size)
+    elif prior is None:
+        raise ConfigError("nothing predicts a texture to start from", source="texture.init", hint="Choose another one")
+    else:
+        image = prior.texture
+    return torch.from_numpy(image).to(store.device), weights, calibrate_colors(store, config.color)
+
+
+def _mean(
+    store: ViewStore, size: int, config: FitConfig
+) -> tuple[Float[Tensor, "Ht Wt 3"], Float[Tensor, "Ht Wt"], ColorMatch]:
+    matches = calibrate_colors(store, config.color)
+    return *_robust_mean(store, size, config.texture, matches), matches
+
+
+def _direct(
+    store: ViewStore, size: int, scene: PreparedScene, config: FitConfig, folder: Path | None, prior: Prior | None
+) -> Start:
+    found, matches = direct_start(store, size, scene, config, folder, prior)
     colors = found.texture
     if config.loop.steps:  # mip maps and smoothness would draw what lies between charts into their borders
         colors = push_pull(colors, found.known, copy=False)

@@ -26,9 +26,12 @@ from neuraltex.fit.initialize import initial_texture
 from neuraltex.fit.kept_out import KeptOut
 from neuraltex.fit.monitor import Monitor, held_out_scores
 from neuraltex.fit.objective import Objective, build_objective, scaled_loss
+from neuraltex.fit.prior import Prior, blend_in, is_used, predicted_texels
+from neuraltex.fit.prior_term import PriorTerm, restored
 from neuraltex.fit.sampler import WindowSampler
 from neuraltex.fit.signature import run_signature
 from neuraltex.fit.state import State, build_texture, learning_rate, restore_state
+from neuraltex.fit.surface import Surface
 from neuraltex.fit.tiles import Tile
 from neuraltex.io.prepared import PreparedScene
 from neuraltex.losses.regularizers import Anchor
@@ -54,15 +57,19 @@ class GradientFit:
     ) -> None:
         self.config, self.device, self.folder, self._resume = config, torch.device(device), folder, resume
 
-    def __call__(self, scene: PreparedScene) -> Fitted:
+    def __call__(self, scene: PreparedScene, prior: Prior | None = None) -> Fitted:
         """Fit the training views.
+
+        Args:
+            scene: Where they come from.
+            prior: What is predicted of the texture: to start from, or to lean on where photographs say little.
 
         Raises:
             DivergenceError: if the loss became NaN or grew too much; the last good state is saved.
             ResumeError: if there is nothing to resume, or it does not match.
             KeyboardInterrupt: after the user's Ctrl-C, with the state saved.
         """
-        self._clock = time.monotonic()
+        self._clock, self._given = time.monotonic(), prior
         self._prepare(scene)
         self._clock -= self.state.seconds
         with deferred_interrupt() as stop:
@@ -78,8 +85,11 @@ class GradientFit:
         if self.best is not None:
             stats["best_step"] = self.best.step
         stats["peak_memory_gb"] = round(peak_memory_gb(), 3)
-        baked, seen = self.state.texture.bake(), self.state.seen > MIN_SEEN
-        return Fitted(baked.cpu().numpy(), seen.cpu().numpy(), self.monitor.history, stats)
+        texture, seen = self.state.texture.bake().cpu().numpy(), (self.state.seen > MIN_SEEN).cpu().numpy()
+        if self._prior is not None and self.state.step:  # what a start without steps holds is blended already
+            texture = blend_in(texture, seen, self._prior.now)
+        predicted = predicted_texels(self.config, self._given, seen)
+        return Fitted(texture, seen, self.monitor.history, stats, predicted)
 
     def render(self, tile: Tile) -> Float[Tensor, "H W 3"]:
         """Return the texture as a window sees it, before colors are matched."""
@@ -100,6 +110,7 @@ class GradientFit:
                 seconds=state.seconds,
                 best=None if self.best is None else self.best.to_plain(),
                 anchor=None if self._anchor is None else self._anchor.to_plain(),
+                prior=None if self._prior is None else self._prior.to_plain(),
             )
             ckpt.write_checkpoint(self.folder / "ckpts", content)
         wait_for_all()
@@ -122,6 +133,7 @@ class GradientFit:
             self._backward = BatchGradients(self.store, self.objective, self._loss.perceptual_windows)
         self.best: BestState | None = None
         self._anchor: Anchor | None = None
+        self._prior: PriorTerm | None = None
         self._begin(scene, size)
         if kept_out.share:
             self._begin_checks(kept_out)
@@ -134,12 +146,15 @@ class GradientFit:
         self.monitor = Monitor(tensorboard, resumed.history if resumed else ())
         self._start_stats: dict[str, Any] = {}
         if resumed is None:
-            image, seen, colors, self._start_stats = initial_texture(self.store, size, scene, config, self.folder)
+            image, seen, colors, self._start_stats = initial_texture(
+                self.store, size, scene, config, self.folder, self._given
+            )
             texture = build_texture(config.texture, size).to(self.device)  # not before, when memory is scarce
             texture.initialize_(image)
             self.state = State(texture, config.loop, colors, seen)
             if config.loss.anchor:
                 self._anchor = Anchor.at(image, seen > MIN_SEEN, config.loss.anchor_level)
+            self._lean_on(self._given, scene, size)
             return
         texture = build_texture(config.texture, size).to(self.device)
         check_signature(resumed.signature, self._signature, Path(self.folder or ".") / "ckpts")
@@ -148,7 +163,16 @@ class GradientFit:
             self._anchor = Anchor(**{name: value.to(self.device) for name, value in resumed.anchor.items()})
         if resumed.best is not None:
             self.best = BestState.from_plain(resumed.best, self.device)
+        if self._given is not None and resumed.prior is not None:
+            self._lean_on(restored(self._given, resumed.prior), scene, size)
         logger.info("resuming after step %d", resumed.step)
+
+    def _lean_on(self, prior: Prior | None, scene: PreparedScene, size: int) -> None:
+        """Add the terms of a prior if settings say so and photographs leave anything open."""
+        if prior is None or not is_used(self.config.prior, prior):
+            return
+        term = PriorTerm(prior, self.state.seen, Surface.of(scene.mesh, (size, size)), self.config)
+        self._prior = term if term.is_on else None
 
     def _begin_checks(self, kept_out: KeptOut) -> None:
         loop = self.config.loop
@@ -183,6 +207,8 @@ class GradientFit:
         state, config = self.state, self.config
         if config.color.every and step and step % config.color.every == 0:
             state.colors = fit_colors(self.store, self.render, config.color)
+        if self._prior is not None and self._prior.is_due(step):
+            self._prior.refresh(state.texture.bake())
         lr = learning_rate(step, config.loop)
         for group in state.optimizer.param_groups:
             group["lr"] = lr
@@ -208,11 +234,19 @@ class GradientFit:
         jobs = self._backward.jobs(self.sampler.windows(step), perceptual=step >= self._first_perceptual)
         parameters = list(state.texture.parameters())
         terms, stop.agreed = self._backward(jobs, self.render, state.colors, parameters, stop.requested)
-        extra = self.objective.texture_terms(state.texture, self._anchor)
+        extra, factors = self._texture_terms(step)
         if extra:
-            self.objective.total(extra).backward()
+            torch.stack([factors[name] * value for name, value in extra.items()]).sum().backward()
         terms |= {name: float(value.detach()) for name, value in extra.items()}
-        return terms, sum(getattr(self.config.loss, name) * value for name, value in terms.items())
+        return terms, sum(factors[name] * value for name, value in terms.items())
+
+    def _texture_terms(self, step: int) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """Return the unweighted terms that concern the texture alone, and the weights of all terms."""
+        texture, prior, factors = self.state.texture, self._prior, dict(vars(self.config.loss))
+        if prior is None:
+            return self.objective.texture_terms(texture, self._anchor), factors
+        terms = self.objective.texture_terms(texture, self._anchor, prior.slopes)
+        return terms | prior.terms(texture.image()), factors | prior.factors(step)
 
     def _bad_gradient(self) -> str:
         sums = [parameter.grad.sum() for parameter in self.state.texture.parameters() if parameter.grad is not None]

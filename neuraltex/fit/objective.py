@@ -80,14 +80,23 @@ class Objective:
             terms |= {name: perceptual * value for name, value in self._perceptual_terms(render, tile, shown).items()}
         return terms
 
-    def texture_terms(self, texture: Texture, anchor: Anchor | None = None) -> dict[str, Tensor]:
-        """Return the unweighted terms that concern the texture alone; the anchor needs to know the start."""
+    def texture_terms(
+        self, texture: Texture, anchor: Anchor | None = None, slopes: tuple[Tensor, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Return the unweighted terms that concern the texture alone.
+
+        Args:
+            texture: The texture.
+            anchor: Its start, which the anchor holds it to.
+            slopes: Differences of neighbors that total variation leaves alone if the texture is one image.
+        """
         terms = {}
         if self.config.anchor and anchor is not None:
             terms["anchor"] = anchor.distance(texture.image())
         if self.config.tv:
             images = [parameter for parameter in texture.parameters() if parameter.ndim == 3]
-            terms["tv"] = torch.stack([regularizers.total_variation(image) for image in images]).sum()
+            free = slopes if slopes is not None and texture.image() is images[0] else None
+            terms["tv"] = torch.stack([regularizers.total_variation(image, slopes=free) for image in images]).sum()
         if self.config.energy:
             terms["energy"] = regularizers.pyramid_energy(texture.energies())
         return terms

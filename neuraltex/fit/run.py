@@ -6,7 +6,7 @@ Layout::
     config.yaml         the settings, resolved
     texture.png         8 bit, complete: unseen texels are filled
     texture.exr         the same in float32
-    coverage.png        255 seen in a photograph, 128 gutter around a chart, 0 filled in
+    coverage.png        255 seen in a photograph, 128 gutter around a chart, 32 predicted, 0 filled in
     stats/history.json  losses, learning rate, scores by step
     ckpts/              checkpoints (to resume)
     tb/                 TensorBoard
@@ -39,7 +39,7 @@ class Run:
         path: Its folder.
         manifest: Content of manifest.json.
         texture: Color in [0, 1], row 0 is v = 1.
-        coverage: 255 seen, 128 gutter, 0 filled.
+        coverage: 255 seen, 128 gutter, 32 predicted, 0 filled.
         mesh: The mesh with the uvs of the texture.
         scene_path: The prepared scene it was fitted to.
         history: One dict per logged step.

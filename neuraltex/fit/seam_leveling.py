@@ -18,12 +18,18 @@ from neuraltex.geometry.mesh import Mesh
 STRENGTH = 20.0
 SWEEPS = 8
 TEXELS_PER_THREAD = 50_000
+HELD = 1e6
+"""What keeps a texel from moving."""
 OUTSIDE, BEYOND = -1, -2
 """Neighbors of a texel in the strip: outside of its chart, or in it and beyond the strip."""
 
 
 def level_seams(
-    texture: Float[np.ndarray, "Ht Wt 3"], charts: Bool[np.ndarray, "Ht Wt"], mesh: Mesh, width: int
+    texture: Float[np.ndarray, "Ht Wt 3"],
+    charts: Bool[np.ndarray, "Ht Wt"],
+    mesh: Mesh,
+    width: int,
+    seen: Bool[np.ndarray, "Ht Wt"] | None = None,
 ) -> Int[np.ndarray, " S"]:
     """Make both sides of cut edges agree, in place; returns the texels that lookups along them read, as flat indices.
 
@@ -32,6 +38,7 @@ def level_seams(
         charts: Texels whose center lies in a chart.
         mesh: Mesh with uvs.
         width: Width of the strip on either side [texel]; 0 changes nothing.
+        seen: Texels that stay as they are where the other side of an edge is not seen; ``None`` moves both sides alike.
 
     Raises:
         DataError: if the mesh has no uvs.
@@ -42,8 +49,18 @@ def level_seams(
     strip, neighbors, place = _strip(charts, seams.used, width)
     rows = place[seams.texels]
     flat = texture.reshape(-1, 3)
-    _add(flat, strip, _solve(flat[seams.used], neighbors, rows, seams, np.float32((2 / width) ** 2)))
+    screen = np.full(len(strip), (2 / width) ** 2, np.float32)
+    if seen is not None:
+        screen[place[_held(seams, seen.reshape(-1))]] = HELD
+    _add(flat, strip, _solve(flat[seams.used], neighbors, rows, seams, screen))
     return seams.used
+
+
+def _held(seams: SeamRows, seen: Bool[np.ndarray, " T"]) -> Int[np.ndarray, " H"]:
+    """Return the seen texels that are read where one side of an edge is seen and the other is not."""
+    is_seen = seen[seams.texels].reshape(-1, 2, 4).any(2)
+    texels = np.unique(seams.texels[is_seen[:, 0] != is_seen[:, 1]])
+    return texels[seen[texels]]
 
 
 def _strip(
@@ -71,7 +88,7 @@ def _solve(
     neighbors: Int[np.ndarray, "N 4"],
     rows: Int[np.ndarray, "R 8"],
     seams: SeamRows,
-    screen: np.float32,
+    screen: Float[np.ndarray, " N"],
 ) -> Float[np.ndarray, "N 3"]:
     """Relax the change of the colors; seams are a majorizer, as in :mod:`neuraltex.fit.direct.seam_matrix`.
 
@@ -139,7 +156,7 @@ def _relax(neighbors, majorant, screen, right, change, backward):  # type: ignor
     count = len(neighbors)
     for step in range(count):
         k = count - 1 - step if backward else step
-        diagonal, r, g, b = screen, np.float32(0), np.float32(0), np.float32(0)
+        diagonal, r, g, b = screen[k], np.float32(0), np.float32(0), np.float32(0)
         if k < len(right):  # seams read it
             diagonal += majorant[k]
             r, g, b = right[k, 0], right[k, 1], right[k, 2]

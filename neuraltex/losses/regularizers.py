@@ -12,18 +12,30 @@ from neuraltex.core.conventions import chw_from_hwc, hwc_from_chw
 from neuraltex.losses.photometric import masked_mean
 
 
-def total_variation(texture: Float[Tensor, "Ht Wt C"], mask: Bool[Tensor, "Ht Wt"] | None = None) -> Float[Tensor, ""]:
+def total_variation(
+    texture: Float[Tensor, "Ht Wt C"],
+    mask: Bool[Tensor, "Ht Wt"] | None = None,
+    slopes: tuple[Float[Tensor, "Ht _ C"], Float[Tensor, "_ Wt C"]] | None = None,
+) -> Float[Tensor, ""]:
     """Return the mean absolute difference of horizontal neighbors plus that of vertical ones (anisotropic TV).
 
     Args:
         texture: Texture, texel-exact.
         mask: Texels that count; a pair counts where both do, so that the border between charts is no edge.
+        slopes: Horizontal and vertical differences that cost nothing; ``None`` is none at all.
     """
+    free_across, free_down = (0, 0) if slopes is None else slopes
     across = None if mask is None else mask[:, 1:] & mask[:, :-1]
     down = None if mask is None else mask[1:] & mask[:-1]
-    horizontal = (texture[:, 1:] - texture[:, :-1]).abs()
-    vertical = (texture[1:] - texture[:-1]).abs()
+    horizontal = (texture[:, 1:] - texture[:, :-1] - free_across).abs()
+    vertical = (texture[1:] - texture[:-1] - free_down).abs()
     return masked_mean(horizontal, across) + masked_mean(vertical, down)
+
+
+def huber(difference: Float[Tensor, "*B"], scale: float) -> Float[Tensor, "*B"]:
+    """Return the penalty that is quadratic up to ``scale`` and grows with slope 1 beyond (P. Huber, 1964)."""
+    size = difference.abs()
+    return torch.where(size < scale, size.square() / (2 * scale), size - scale / 2)
 
 
 def pyramid_energy(

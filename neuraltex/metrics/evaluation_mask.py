@@ -1,13 +1,14 @@
 """Which pixels of a held-out photograph are judged: the same for every method, and only what training views could know.
 
 A pixel counts where it shows a front face of the common mesh that at least two training views show too: inside their
-image, not occluded, at a cosine above 0.2.
+image, not occluded, at a cosine above 0.2. Where predictions are judged, all front faces count, and apart from each
+other those that some training view shows and those that none does.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh
@@ -39,10 +40,14 @@ class EvaluationMasks:
 
     def mask(self, camera: Camera) -> Bool[np.ndarray, "H W"]:
         """Return the pixels of a held-out view that are judged."""
-        judged = np.zeros((camera.height, camera.width), bool)
+        return self.counts(camera) >= MIN_VIEWS
+
+    def counts(self, camera: Camera) -> Int[np.ndarray, "H W"]:
+        """Return how many training views show the surface in each pixel, at most two; -1 where no front face is."""
+        counts = np.full((camera.height, camera.width), -1, np.int8)
         for pixels, points, normals in self._front_points(camera):
-            judged.reshape(-1)[pixels] = self._is_known(points, normals, camera.center)
-        return judged
+            counts.reshape(-1)[pixels] = self._count(points, normals, camera.center)
+        return counts
 
     def _front_points(self, camera: Camera) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield flat pixel numbers, world points and unit normals of what faces the camera, in pieces."""
@@ -58,7 +63,7 @@ class EvaluationMasks:
             points = origin + directions * depth[pixels, None]
             yield pixels[front], points[front], normals[front]
 
-    def _is_known(self, points: np.ndarray, normals: np.ndarray, center: np.ndarray) -> Bool[np.ndarray, " P"]:
+    def _count(self, points: np.ndarray, normals: np.ndarray, center: np.ndarray) -> Int[np.ndarray, " P"]:
         """Count training views, those nearest to the held-out one first, until every point has enough."""
         counts = np.zeros(len(points), np.int64)
         distances = [np.linalg.norm(camera.center - center) for camera in self._cameras]
@@ -67,7 +72,7 @@ class EvaluationMasks:
             if len(open_points) == 0:
                 break
             counts[open_points] += self._sees(int(index), points[open_points], normals[open_points])
-        return counts >= MIN_VIEWS
+        return counts
 
     def _sees(self, index: int, points: np.ndarray, normals: np.ndarray) -> Bool[np.ndarray, " P"]:
         camera = self._cameras[index]

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from neuraltex import __version__
+from neuraltex.report.regions import regions_data
 from neuraltex.report.values import METRICS, Comparison, Scores, best_methods
 
 VERSION = 1
@@ -19,6 +20,7 @@ def comparison_data(comparison: Comparison) -> dict[str, Any]:
         "neuraltex": __version__,
         "scene": comparison.scene,
         "notes": list(comparison.notes),
+        "sides": comparison.sides,
         "best": {metric.key: best_methods(comparison.methods, metric) for metric in METRICS},
         "methods": [
             {
@@ -27,6 +29,7 @@ def comparison_data(comparison: Comparison) -> dict[str, Any]:
                 "facts": method.facts,
                 "mean": _finite(method.mean()),
                 "views": {view: _finite(row) for view, row in method.rows.items()},
+                "sides": {side: _finite(row) for side, row in regions_data(method, comparison.sides).items()},
             }
             for method in comparison.methods
         ],

@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from neuraltex import __version__
 from neuraltex.report.pictures import jpeg_uri, png_uri, reduce_image
 from neuraltex.report.plots import dot_plot, legend, line_chart
+from neuraltex.report.regions import regions_section, section_title
 from neuraltex.report.table import summary_table, verdicts, view_table
 from neuraltex.report.values import MAIN_METRICS, METRICS, Comparison, Method, Metric
 from neuraltex.report.wipes import views_section
@@ -24,6 +25,7 @@ def build_page(comparison: Comparison) -> str:
     """Return the page as one string of HTML."""
     sections: list[tuple[str, str, Callable[[Comparison], str]]] = [
         ("scores", "Scores", _scores),
+        ("regions", section_title(comparison), regions_section),
         ("views", "Views", _views),
         ("textures", "Textures", _textures),
         ("plots", "View by view", _plots),
@@ -83,7 +85,8 @@ def _views(comparison: Comparison) -> str:
 
 def _textures(comparison: Comparison) -> str:
     cards = [_texture_card(method) for method in comparison.methods if method.texture is not None or method.facts]
-    key = "Coverage: seen in a photograph (light), gutter around a chart (grey), filled in (dark). Click to enlarge."
+    key = "Coverage: seen in a photograph (light), gutter around a chart (grey), predicted or filled in (dark)."
+    key += " Click to enlarge."
     return f'<div class="cards">{"".join(cards)}</div><p class="hint">{key}</p>' if cards else ""
 
 
@@ -103,9 +106,9 @@ def _texture_card(method: Method) -> str:
 def _coverage_facts(coverage: UInt8[np.ndarray, "Ht Wt"] | None) -> dict[str, str]:
     if coverage is None:
         return {}
-    shares = [(coverage > 191).mean(), ((coverage > 63) & (coverage <= 191)).mean(), (coverage <= 63).mean()]
-    words = ", ".join(f"{share:.0%} {word}" for share, word in zip(shares, ("seen", "gutter", "filled"), strict=True))
-    return {"Texels": words}
+    shares = np.histogram(coverage, (0, 16, 64, 192, 256))[0] / coverage.size
+    named = zip(("seen", "gutter", "predicted", "filled"), shares[::-1], strict=True)
+    return {"Texels": ", ".join(f"{share:.0%} {word}" for word, share in named if share or word != "predicted")}
 
 
 def _zoomable(uri: str, label: str) -> str:

@@ -18,8 +18,10 @@ def summary_table(methods: Sequence[Method]) -> str:
     shown = [metric for metric in METRICS if any(method.mean().get(metric.key) is not None for method in methods)]
     best = {metric.key: best_methods(methods, metric) for metric in shown}
     rows = [
-        f'<tr{" class=reference" * method.reference}><th scope="row">{_name(method, index)}</th>'
-        + "".join(_cell(method, metric, method.name in best[metric.key]) for metric in shown)
+        f'<tr{" class=reference" * method.reference}><th scope="row">{name_of(method, index)}</th>'
+        + "".join(
+            cell_of(method.mean().get(metric.key), metric, is_best=method.name in best[metric.key]) for metric in shown
+        )
         + "</tr>"
         for index, method in enumerate(methods)
     ]
@@ -44,7 +46,7 @@ def view_table(comparison: Comparison) -> str:
             first = f'<th scope="rowgroup" rowspan="{len(present)}">{html.escape(view)}</th>' if line == 0 else ""
             cells = "".join(f"<td>{format_value(method.rows[view].get(metric.key), metric)}</td>" for metric in metrics)
             rows.append(
-                f'<tr{" class=first" * (line == 0)}>{first}<th scope="row">{_name(method, index)}</th>{cells}</tr>'
+                f'<tr{" class=first" * (line == 0)}>{first}<th scope="row">{name_of(method, index)}</th>{cells}</tr>'
             )
     head = "".join(_head(metric) for metric in metrics)
     return (
@@ -88,11 +90,13 @@ def _head(metric: Metric) -> str:
     return f'<th scope="col" title="{html.escape(metric.about)}; {words}">{metric.label}{unit}<br><i>{arrow}</i></th>'
 
 
-def _name(method: Method, index: int) -> str:
+def name_of(method: Method, index: int) -> str:
+    """Return the name of a method with its glyph."""
     marker = f'<svg width="14" height="14" viewBox="-7 -7 14 14" aria-hidden="true">{glyph(index)}</svg>'
     return f'<span class="name">{marker}{html.escape(method.name)}</span>'
 
 
-def _cell(method: Method, metric: Metric, is_best: bool) -> str:
-    text = format_value(method.mean().get(metric.key), metric)
+def cell_of(value: float | None, metric: Metric, *, is_best: bool) -> str:
+    """Return a cell of a table of scores."""
+    text = format_value(value, metric)
     return f'<td class="best"><b>{text}</b><span class="sr"> (best)</span></td>' if is_best else f"<td>{text}</td>"

@@ -64,10 +64,11 @@ class Method:
         extra: Scores that belong to the whole method (time, memory, ground truth).
         facts: Further facts in words, e.g. texture size; shown in the texture section.
         texture: Texture map, or ``None`` when there are several or none.
-        coverage: Coverage map, 255 seen, 128 gutter, 0 filled.
+        coverage: Coverage map, 255 seen, 128 gutter, 32 predicted, 0 filled.
         history: One dict per logged step, with ``step``.
         config: Configuration as YAML.
         reference: A bound rather than a competitor (the ground truth); never marked best.
+        predicted: It starts from or leans on a predicted texture.
     """
 
     name: str
@@ -79,11 +80,18 @@ class Method:
     history: Sequence[dict[str, Any]] = ()
     config: str = ""
     reference: bool = False
+    predicted: bool = False
 
     def mean(self) -> Scores:
         """Plain mean over the views of every score, then the method's own ones; ``None`` where unknown."""
         keys = dict.fromkeys(key for row in self.rows.values() for key in row)
         return {key: _mean(row.get(key) for row in self.rows.values()) for key in keys} | self.extra
+
+    def mean_over(self, views: Iterable[str]) -> Scores:
+        """Plain mean over some views of every score."""
+        rows = [self.rows[view] for view in views if view in self.rows]
+        keys = dict.fromkeys(key for row in rows for key in row)
+        return {key: _mean(row.get(key) for row in rows) for key in keys}
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +120,8 @@ class Comparison:
         protocol: How the numbers were made, one paragraph each.
         notes: What was missing or is doubtful; shown on top.
         proof: The proof sheet of the prepared scene.
+        sides: From which side each held-out view looks, by its name, where training views have a front.
+        regions: Picture of what photographs show of the texture, directly or in mirror image.
     """
 
     scene: str
@@ -121,6 +131,8 @@ class Comparison:
     protocol: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     proof: UInt8[np.ndarray, "H W 3"] | None = None
+    sides: dict[str, str] = field(default_factory=dict)
+    regions: UInt8[np.ndarray, "Ht Wt 3"] | None = None
 
 
 def best_methods(methods: Sequence[Method], metric: Metric) -> list[str]:

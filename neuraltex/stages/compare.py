@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from neuraltex.io.prepared import PreparedScene
     from neuraltex.losses.lpips import Lpips
     from neuraltex.report.values import Comparison
+    from neuraltex.stages.compare_regions import TextureRegions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,9 @@ class Config(Common):
     """Textured meshes of other programs (obj, ply, glb) in the coordinates of the scene."""
     masks: Path | None = None
     """Folder of given evaluation masks, NAME.png; by default what two training views show too."""
+    judge: Literal["seen", "surface"] = "seen"
+    """seen: score what two training views show; surface: score all of the mesh, and apart from each other what training
+    views show and what none does, for textures that were predicted in part."""
     lpips: bool = True
     """Also score the perceptual distance LPIPS; its weights are downloaded once."""
     vgg_weights: Path | None = None
@@ -49,6 +53,8 @@ class Config(Common):
     def __post_init__(self) -> None:
         if not 1 <= self.supersampling <= 8:
             raise UsageError(f"{self.supersampling} is not in [1, 8]", source="--supersampling")
+        if self.masks is not None and self.judge == "surface":
+            raise UsageError("masks are given, so all of the surface cannot be judged", source="--judge, --masks")
 
 
 def run(config: Config) -> Result:
@@ -86,7 +92,8 @@ def compare(config: Config, scene: PreparedScene) -> Comparison:
     from neuraltex.stages.compare_methods import load_contenders
     from neuraltex.stages.compare_views import Judge
 
-    contenders, notes = load_contenders(config.runs, config.meshes, scene)
+    regions = _texture_regions(scene) if config.judge == "surface" else None
+    contenders, notes = load_contenders(config.runs, config.meshes, scene, regions)
     lpips, missing = _load_lpips(config)
     judge = Judge(
         scene,
@@ -96,12 +103,13 @@ def compare(config: Config, scene: PreparedScene) -> Comparison:
         config.supersampling,
         config.output_dir / "masks",
         align=config.align,
+        surface=config.judge == "surface",
     )
     views = scene.split("test")
     shown = {view.name for view in evenly(views, max(config.max_pictures, 0))} if config.max_pictures else set()
     pictures = [judge.score(view, picture=view.name in shown) for view in progress(views, label="scoring", unit="view")]
     if not judge.rows:
-        hint = "Check that the faces are oriented outwards, or pass --masks"
+        hint = "Check that the faces are oriented outwards, or pass --judge surface or --masks"
         raise DataError("no held-out photograph shows a surface that two training views show", hint=hint)
     methods = tuple(
         contender.method({view: rows[contender.name] for view, rows in judge.rows.items()}) for contender in contenders
@@ -114,7 +122,21 @@ def compare(config: Config, scene: PreparedScene) -> Comparison:
         protocol=_protocol(config, scene, refined=any(contender.cameras for contender in contenders)),
         notes=(*missing, *notes, *judge.notes),
         proof=_proof(scene),
+        sides={} if regions is None else _sides(scene),
+        regions=None if regions is None else regions.picture,
     )
+
+
+def _texture_regions(scene: PreparedScene) -> TextureRegions:
+    from neuraltex.stages.compare_regions import TextureRegions
+
+    return TextureRegions.of(scene)
+
+
+def _sides(scene: PreparedScene) -> dict[str, str]:
+    from neuraltex.stages.compare_regions import held_out_sides
+
+    return held_out_sides(scene)
 
 
 def _load_lpips(config: Config) -> tuple[Lpips | None, tuple[str, ...]]:
@@ -136,7 +158,8 @@ def _load_lpips(config: Config) -> tuple[Lpips | None, tuple[str, ...]]:
 
 def _settings(config: Config) -> dict[str, Any]:
     masks = None if config.masks is None else str(config.masks)
-    return {"supersampling": config.supersampling, "masks": masks, "lpips": config.lpips, "align": config.align}
+    names = ("supersampling", "lpips", "align", "judge")
+    return {"masks": masks, **{name: getattr(config, name) for name in names}}
 
 
 def _scene_facts(scene: PreparedScene) -> dict[str, str]:
@@ -158,9 +181,15 @@ def _scene_facts(scene: PreparedScene) -> dict[str, str]:
 
 def _protocol(config: Config, scene: PreparedScene, *, refined: bool) -> tuple[str, ...]:
     """How the numbers were made, in words."""
+    surface = (
+        "Scored pixels: all front faces of the common mesh, less what the user's masks exclude; seen are those that a "
+        "training view shows (inside the image, not occluded, cosine above 0.2). The masks lie beside this page."
+    )
     judged = (
         f"Scored pixels: the masks given in {config.masks.name}."
         if config.masks
+        else surface
+        if config.judge == "surface"
         else "Scored pixels: front faces of the common mesh that at least two training views show too (inside the "
         "image, not occluded, cosine above 0.2), less what the user's masks exclude. The masks lie beside this page."
     )

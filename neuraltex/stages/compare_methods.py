@@ -1,8 +1,10 @@
 """The contenders of a comparison: runs, foreign meshes and, for synthetic scenes, the ground truth."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh, TexturedMesh
 from neuraltex.io.prepared import PreparedScene
 from neuraltex.stages.compare_cameras import refined_cameras
+
+if TYPE_CHECKING:
+    from neuraltex.stages.compare_regions import TextureRegions
 
 TRUTH_NAME = "ground truth"
 RESERVED_NAMES = ("photo", TRUTH_NAME)
@@ -34,9 +39,18 @@ class Contender:
 
 
 def load_contenders(
-    runs: tuple[Path, ...], meshes: tuple[Path, ...], scene: PreparedScene
+    runs: tuple[Path, ...],
+    meshes: tuple[Path, ...],
+    scene: PreparedScene,
+    regions: TextureRegions | None = None,
 ) -> tuple[list[Contender], tuple[str, ...]]:
     """Read everything that competes, in the order given; the ground truth, if there is one, comes last.
+
+    Args:
+        runs: Run folders.
+        meshes: Foreign textured meshes.
+        scene: What they are judged on.
+        regions: Where to compare textures with the ground truth, beside all seen texels.
 
     Returns:
         Contenders with unique names, and notes for the reader of the report.
@@ -47,7 +61,7 @@ def load_contenders(
     truth = _Truth.find(scene)
     contenders, notes = [], []
     for path in runs:
-        contender, leaked = _from_run(path, scene, truth)
+        contender, leaked = _from_run(path, scene, truth, regions)
         contenders.append(contender)
         if leaked:
             notes.append(f"{path} was fitted to {leaked} of the held-out photographs, so its scores are too good.")
@@ -61,7 +75,9 @@ def load_contenders(
     return contenders, tuple(notes)
 
 
-def _from_run(path: Path, scene: PreparedScene, truth: "_Truth | None") -> tuple[Contender, int]:
+def _from_run(
+    path: Path, scene: PreparedScene, truth: _Truth | None, regions: TextureRegions | None
+) -> tuple[Contender, int]:
     """Return the contender and how many held-out photographs it was fitted to."""
     from neuraltex.fit.run import read_run
     from neuraltex.io.images import to_uint8
@@ -75,17 +91,22 @@ def _from_run(path: Path, scene: PreparedScene, truth: "_Truth | None") -> tuple
         "Steps": str(manifest.get("steps", "")),
         "Device": str(manifest.get("device", "")),
         "Seed": str(manifest.get("seed", "")),
+        "Start": str(manifest.get("init", "")),
+        "Prior": str(manifest.get("prior", "")),
     }
     extra = {key: manifest.get(key) for key in ("seconds", "peak_memory_gb")}
     extra["seam_jump"] = median_seam_jump(run.mesh, run.texture.clip(0, 1))
     if truth is not None and truth.shares_layout(run.mesh):
         extra["psnr_truth"] = truth.score(run.texture, run.coverage)
+        if regions is not None:
+            extra |= regions.scores(run.texture, truth.resized(run.texture.shape))
     details = {
         "extra": extra,
         "facts": {label: words for label, words in facts.items() if words} | refined.facts,
         "texture": texture,
         "coverage": run.coverage,
         "history": run.history,
+        "predicted": manifest.get("init") == "learned" or manifest.get("prior", "none") != "none",
         "config": (path / "config.yaml").read_text(encoding="utf-8") if (path / "config.yaml").is_file() else "",
     }
     textured = TexturedMesh(run.mesh, (texture,), np.zeros(run.mesh.num_faces, np.int64))
@@ -135,7 +156,7 @@ class _Truth:
     texture: np.ndarray
 
     @classmethod
-    def find(cls, scene: PreparedScene) -> "_Truth | None":
+    def find(cls, scene: PreparedScene) -> _Truth | None:
         from neuraltex.io.images import read_rgb
         from neuraltex.io.meshes import read_mesh
 
@@ -159,11 +180,13 @@ class _Truth:
 
     def score(self, texture: np.ndarray, coverage: np.ndarray) -> float | None:
         """PSNR of the seen texels [dB]; the truth is resampled to the size of the texture."""
-        from PIL import Image
-
         from neuraltex.metrics.image import psnr
 
-        size = (texture.shape[1], texture.shape[0])
-        truth = np.asarray(Image.fromarray(self.texture).resize(size, Image.Resampling.BOX))
         seen = coverage > 191
-        return psnr(np.clip(texture, 0, 1), truth, seen) if seen.any() else None
+        return psnr(np.clip(texture, 0, 1), self.resized(texture.shape), seen) if seen.any() else None
+
+    def resized(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the true texture at the size of another one."""
+        from PIL import Image
+
+        return np.asarray(Image.fromarray(self.texture).resize((shape[1], shape[0]), Image.Resampling.BOX))

@@ -16,6 +16,7 @@ from neuraltex.stages.common import Common, Result
 
 if TYPE_CHECKING:
     from neuraltex.fit.base import Fit
+    from neuraltex.fit.prior import Prior
 
 DEFAULT_PRESET = "quality"
 CALIBRATED = "calibrated"
@@ -74,7 +75,7 @@ def run(config: Config) -> Result:
         try:
             fit = _choose_fit(config, device)
             scene = _calibrated(config, scene)
-            fitted = fit(scene)
+            fitted = fit(scene, _predicted(config, scene))
             return Result(config.output_dir, _write(config, scene, fitted, device) if is_main() else {})
         finally:
             logger.removeHandler(handler)
@@ -131,12 +132,22 @@ def _calibrated(config: Config, scene: Any) -> Any:
     return read_prepared(folder)
 
 
+def _predicted(config: Config, scene: Any) -> "Prior | None":
+    """Predict the texture if settings make use of that: as a prior, or to start from."""
+    starts_there = config.texture.init == "learned" and config.texture.init_file is None
+    if config.prior.kind == "none" and not starts_there:
+        return None
+    from neuraltex.learn.prior import scene_prior
+
+    return scene_prior(scene, config)
+
+
 def _write(config: Config, scene: Any, fitted: Any, device: str) -> dict[str, Any]:
     """Complete the texture and write it with its manifest; returns the figures."""
     from neuraltex.fit.finish import finish_texture
     from neuraltex.fit.run import write_run
 
-    finished = finish_texture(fitted.texture, fitted.seen, scene.mesh, config.texture)
+    finished = finish_texture(fitted.texture, fitted.seen, scene.mesh, config.texture, fitted.predicted)
     manifest = {
         "name": scene.info.get("name", config.data.name),
         "method": Path(config.preset).stem,
@@ -147,6 +158,8 @@ def _write(config: Config, scene: Any, fitted: Any, device: str) -> dict[str, An
         "device": device,
         "texture_size": int(finished.texture.shape[0]),
         "seen_share": round(float(fitted.seen.mean()), 4),
+        "init": "file" if config.texture.init_file is not None else config.texture.init,
+        "prior": config.prior.kind,
     }
     write_run(
         config.output_dir,

@@ -1,6 +1,7 @@
 """``neuraltex compare`` from the command line, and against the neutral evaluator."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from box_scene import SIZE, box_mesh, box_texture, write_box_run, write_box_scen
 
 from neuraltex.cli import main
 from neuraltex.core.errors import DataError, OutputError, UsageError
+from neuraltex.core.files import write_json
 from neuraltex.io.export import write_textured
 from neuraltex.io.images import read_rgb, write_rgb
+from neuraltex.io.prepared import read_prepared, write_prepared
 from neuraltex.stages import compare
 
 
@@ -283,3 +286,43 @@ def test_a_run_with_refined_cameras_is_seen_through_them_and_says_what_moved(sce
         compare.Config(data=scene, runs=(run, runs[0]), output_dir=tmp_path / "c", lpips=False, max_pictures=0)
     ).data["methods"]
     assert data[0]["mean"]["psnr"] < 35 < data[-1]["mean"]["psnr"], "wrong cameras must show"
+
+
+@pytest.fixture(scope="module")
+def surface(scene: Path, runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs on a scene with a single photograph to fit, judged on all of the surface."""
+    folder = tmp_path_factory.mktemp("one photo")
+    shutil.copytree(scene, folder / "scene")
+    copy = read_prepared(folder / "scene")
+    views = tuple(replace(view, split="train" if view.name == "view 01" else "test") for view in copy.views)
+    write_prepared(replace(copy, views=views))
+    learned = write_box_run(folder / "learned", folder / "scene", box_texture(), "both")
+    manifest = json.loads((learned / "manifest.json").read_text())
+    write_json(learned / "manifest.json", {**manifest, "init": "learned", "prior": "diffusion"})
+    flags = ["--data", folder / "scene", "--runs", *runs, learned, "--output-dir", folder / "c", "--no-lpips"]
+    with pytest.raises(SystemExit) as code:
+        main(["compare", *map(str, flags), "--judge", "surface"])
+    assert code.value.code == 0
+    return folder / "c"
+
+
+def test_surface_is_judged_by_side_and_region(surface: Path) -> None:
+    data = json.loads((surface / "metrics.json").read_text())
+    assert set(data["sides"].values()) == {"front", "side", "back"}
+    good, bad, learned, truth = data["methods"]
+    for region in ("seen", "unseen"):
+        assert truth["mean"][f"psnr_{region}"] > good["mean"][f"psnr_{region}"] > bad["mean"][f"psnr_{region}"]
+        assert learned["mean"][f"psnr_truth_{region}"] > 60 > good["mean"][f"psnr_truth_{region}"] > 25
+    assert good["mean"]["psnr_truth_mirrored"] > 25
+    assert good["sides"]["back"]["psnr"] > 25
+    views = good["views"]
+    assert views["view 02"]["psnr_seen"] is not None
+    assert np.mean([row["psnr"] for row in views.values()]) == pytest.approx(good["mean"]["psnr"])
+
+
+def test_page_answers_whether_to_learn_or_to_optimize(surface: Path, result: Path) -> None:
+    page = (surface / "index.html").read_text(encoding="utf-8")
+    assert "Learned or optimized?" in page
+    for words in ("unseen", "mirrored", "back", "Texels that a training photograph shows"):
+        assert words in page
+    assert "Learned or optimized?" not in (result / "index.html").read_text(encoding="utf-8")

@@ -221,3 +221,35 @@ def test_robustness_does_not_judge_through_noisy_cameras_that_a_run_took_over(lo
     assert "--runs" not in compare
     assert compare[compare.index("--data") + 1].endswith("clean-prepared")
     assert sum(word.endswith(".obj") for word in compare) == 2
+
+
+def test_learned_prior_is_judged_by_unseen_and_seen_pixels(load):
+    module = load("learned_prior")
+
+    def entry(unseen: float, seen: float) -> dict[str, dict[str, float]]:
+        scores = {"psnr_unseen": unseen, "psnr_seen": seen, "psnr": (unseen + seen) / 2}
+        return {"mean": scores, "back": scores}
+
+    methods = {"none": entry(15.0, 30.0), "diffusion": entry(17.2, 30.1), "learned": entry(18.5, 29.95)}
+    verdicts = module.judge({1: methods, 8: methods})
+    assert verdicts["1"]["learned"]["back_unseen_over_none"] == 3.5
+    assert verdicts["1"]["learned"]["back_unseen_over_diffusion"] == 1.3
+    assert verdicts["1"]["met"]
+    assert verdicts["8"]["met"]
+    assert not module.judge({3: {**methods, "learned": entry(18.5, 29.8)}})["3"]["met"], "seen pixels got worse"
+    assert not module.judge({3: {**methods, "learned": entry(18.1, 30.0)}})["3"]["met"], "too little over diffusion"
+
+
+def test_bodies_are_photographed_whole_and_from_the_right_side(load):
+    module, mesh = load("learned_prior"), box_mesh()
+    front, side = module.camera_at(mesh, 0, 0, 64), module.camera_at(mesh, 90, 20, 64)
+    assert front.center[2] > 4
+    np.testing.assert_allclose(front.center[:2], 0, atol=1e-9)
+    assert side.center[0] > 4
+    assert side.center[1] > 1
+    xy, depth = front.project(np.array([[0.0, 1, 0], [1, 0, 0]]))
+    assert (depth > 0).all()
+    assert xy[0, 1] < 32 < xy[1, 0]  # up is up, and +x is on the right
+    for camera in (front, side):
+        pixels = camera.project(mesh.vertices)[0]
+        assert ((pixels > 0) & (pixels < 64)).all()

@@ -50,3 +50,12 @@ def test_nothing_changes_where_nothing_is_asked_for_or_nothing_jumps() -> None:
     even = np.full((SIZE, SIZE, 3), 0.3, np.float32)
     level_seams(even, CHARTS, MESH, WIDTH)
     np.testing.assert_allclose(even, 0.3, atol=1e-6)
+
+
+def test_what_is_seen_stays_where_the_other_side_is_not() -> None:
+    before, after = two_colors(), two_colors()
+    seen = CHARTS.copy()
+    seen[:, SIZE // 2 :] = False
+    level_seams(after, CHARTS, MESH, WIDTH, seen)
+    np.testing.assert_allclose(after[seen], before[seen], atol=1e-4)
+    assert np.median(seam_jumps(MESH, after)) * 255 < 4

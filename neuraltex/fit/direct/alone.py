@@ -8,13 +8,15 @@ from neuraltex.core.runtime import peak_memory_gb
 from neuraltex.fit.base import MIN_SEEN, Fitted
 from neuraltex.fit.data import training_store
 from neuraltex.fit.direct.start import direct_start
+from neuraltex.fit.prior import Prior, predicted_texels
 from neuraltex.io.prepared import PreparedScene
 
 
 def is_direct_only(config: FitConfig) -> bool:
     """Whether settings ask for a direct fit and nothing after it."""
     texture = config.texture
-    return not config.loop.steps and texture.init == "direct" and texture.kind == "plain"
+    is_direct = texture.init == "direct" and texture.init_file is None
+    return not config.loop.steps and is_direct and texture.kind == "plain"
 
 
 class DirectOnly:
@@ -29,8 +31,12 @@ class DirectOnly:
     def __init__(self, config: FitConfig, device: str = "cpu", folder: Path | None = None) -> None:
         self.config, self.device, self.folder = config, device, folder
 
-    def __call__(self, scene: PreparedScene) -> Fitted:
+    def __call__(self, scene: PreparedScene, prior: Prior | None = None) -> Fitted:
         """Fit the training views.
+
+        Args:
+            scene: Where they come from.
+            prior: What is predicted of the texture, to lean on where photographs say little.
 
         Raises:
             DataError: if no pixel lies on the texture, or saved equations cannot be read.
@@ -38,7 +44,9 @@ class DirectOnly:
         """
         start, config = time.monotonic(), self.config
         store = training_store(scene, config, self.device)
-        found, _ = direct_start(store, config.texture.size or scene.texture_size, scene, config, self.folder)
+        size = config.texture.size or scene.texture_size
+        found, _ = direct_start(store, size, scene, config, self.folder, prior)
         seconds = round(time.monotonic() - start, 2)
         stats = {"steps": 0, "seconds": seconds, "direct": found.stats, "peak_memory_gb": round(peak_memory_gb(), 3)}
-        return Fitted(found.texture, found.weights > MIN_SEEN, [], stats)
+        seen = found.weights > MIN_SEEN
+        return Fitted(found.texture, seen, [], stats, predicted_texels(config, prior, seen))

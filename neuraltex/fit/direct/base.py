@@ -8,9 +8,13 @@ application to image mosaics", 1983).
 """
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from neuraltex.core.compiled import kernel
+from neuraltex.texture.fill import dilate
+
+RINGS = 2
+"""Squares that the change of the base reaches into what photographs do not determine."""
 
 
 def replace_base(
@@ -30,6 +34,31 @@ def replace_base(
         level: Level of the mip chain.
     """
     _add_upsampled(texture, base - coarse, cells, np.float32(2.0**-level))
+
+
+def base_where_seen(
+    base: Float[np.ndarray, "h w 3"],
+    coarse: Float[np.ndarray, "h w 3"],
+    cells: UInt8[np.ndarray, "Ht Wt"],
+    open_texels: Bool[np.ndarray, "Ht Wt"],
+) -> Float[np.ndarray, "h w 3"]:
+    """Return the base where photographs determine a texture, and what the texture has itself elsewhere.
+
+    The mean of a square that holds open texels says nothing about the others, so such squares take the change of
+    squares that hold none, up to two squares away: what texels are interpolated from.
+
+    Args:
+        base: What colors in the large shall be.
+        coarse: What they are.
+        cells: Unknowns of the texture are not 0.
+        open_texels: Texels whose colors come from elsewhere.
+    """
+    height, width = base.shape[:2]
+    split = (height, cells.shape[0] // height, width, cells.shape[1] // width)
+    shut = np.reshape((cells > 0) & ~open_texels, split).any((1, 3))
+    mixed = np.reshape(open_texels, split).any((1, 3))
+    change, reached = dilate(base - coarse, np.asarray(shut & ~mixed), RINGS, copy=False)
+    return coarse + np.where(reached[..., None], change, np.float32(0))
 
 
 @kernel

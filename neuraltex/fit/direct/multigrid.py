@@ -17,6 +17,7 @@ from jaxtyping import Float, UInt8
 from neuraltex.core.threads import run_blocks
 from neuraltex.fit.direct import operators
 from neuraltex.fit.direct.cells import coarsen_cells
+from neuraltex.fit.direct.prior_rows import PriorRows
 from neuraltex.fit.direct.seam_matrix import LevelSeams
 
 ROWS_PER_BLOCK = 64
@@ -63,6 +64,7 @@ class Multigrid:
         seams: Agreement of both sides of cut edges.
         smoothness: Weight of the smoothness.
         x: Start of the finest level, zero where nothing is unknown; changed in place.
+        prior: Equations of a prior, if there is one.
     """
 
     def __init__(
@@ -72,9 +74,12 @@ class Multigrid:
         seams: LevelSeams,
         smoothness: float,
         x: Float[np.ndarray, "Ht Wt 3"],
+        prior: PriorRows | None = None,
     ) -> None:
         weight = np.float32(smoothness)
         _blocks(lambda begin, end: operators.add_smoothness(chain[0], cells, weight, begin, end), len(cells))
+        if prior is not None:
+            _blocks(lambda begin, end: prior.add_to(chain[0], cells, weight, begin, end), len(cells))
         self._damping = DAMPING * smoothness
         self.levels = [Level(chain[0], chain[0], cells, x, NONE, seams)]
         while max(self.levels[-1].cells.shape) > COARSEST:

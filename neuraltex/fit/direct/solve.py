@@ -12,6 +12,7 @@ from neuraltex.core.runtime import trim_memory
 from neuraltex.fit.direct.cells import clear_outside, link_cells
 from neuraltex.fit.direct.equations import NormalEquations
 from neuraltex.fit.direct.multigrid import Multigrid
+from neuraltex.fit.direct.prior_rows import PriorRows
 from neuraltex.fit.direct.seam_matrix import FinestSeams
 from neuraltex.fit.direct.seams import SeamRows
 from neuraltex.render.parallel import for_row_blocks
@@ -43,16 +44,19 @@ def solve(
     seams: SeamRows,
     config: DirectConfig,
     start: Float[np.ndarray, "Ht Wt 3"] | None = None,
+    prior: PriorRows | None = None,
 ) -> Solution:
     """Solve for all unknowns.
 
     Args:
         equations: Taken over: their memory holds the operators of the solver afterwards. What these say about unknowns
-            has the same row sums, since smoothness has none, so that their coverage can still be asked for.
+            has the same row sums, since smoothness has none, so that their coverage can still be asked for; a prior
+            adds its weights to it.
         cells: What every texel is, from :func:`unknowns`.
         seams: Agreement of both sides of cut edges.
         config: Smoothness, tolerance and limit of iterations.
         start: Texture to start from, changed in place; ``None`` starts from the solution of the coarser levels.
+        prior: Equations of a prior, if there is one.
 
     Raises:
         ShapeError: if the sizes differ.
@@ -62,7 +66,7 @@ def solve(
     x = np.zeros((*cells.shape, 3), np.float32) if start is None else start
     clear_outside(cells, x)
     agreement = FinestSeams(seams)
-    multigrid = Multigrid(equations.images, cells, agreement, config.smoothness, x)
+    multigrid = Multigrid(equations.images, cells, agreement, config.smoothness, x, prior)
     trim_memory()  # of what coarse seams were made from
     if start is None:
         multigrid.start()

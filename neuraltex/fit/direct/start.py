@@ -12,12 +12,18 @@ from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewStore
 from neuraltex.fit.direct.archive import FILE_NAME, SavedEquations, read_equations, write_equations
 from neuraltex.fit.direct.stream import DirectFit, DirectResult, memory_gb
+from neuraltex.fit.prior import Prior, is_used
 from neuraltex.io.images import read_exr
 from neuraltex.io.prepared import PreparedScene
 
 
 def direct_start(
-    store: ViewStore, size: int, scene: PreparedScene, config: FitConfig, folder: Path | None = None
+    store: ViewStore,
+    size: int,
+    scene: PreparedScene,
+    config: FitConfig,
+    folder: Path | None = None,
+    prior: Prior | None = None,
 ) -> tuple[DirectResult, ColorMatch]:
     """Fit a texture and the color match of every photograph.
 
@@ -31,6 +37,7 @@ def direct_start(
         scene: Where they come from.
         config: Settings.
         folder: Run folder, for ``direct.save_equations``; ``None`` saves nothing.
+        prior: What to lean on where photographs say little, if settings say so.
 
     Raises:
         DataError: if no pixel lies on the texture, or saved equations cannot be read.
@@ -50,7 +57,7 @@ def direct_start(
                 matches, names = _extend(fit, store, config, config.direct.extend)
             if config.direct.save_equations and folder is not None and is_main():
                 write_equations(folder / FILE_NAME, SavedEquations(fit.equations, names))
-            return fit.finish(), matches
+            return fit.finish(prior if is_used(config.prior, prior) else None, config.prior), matches
 
 
 def _extend(fit: DirectFit, store: ViewStore, config: FitConfig, run: Path) -> tuple[ColorMatch, tuple[str, ...]]:

@@ -7,18 +7,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from neuraltex.config.prior import PriorConfig
 from neuraltex.config.schema import DirectConfig
 from neuraltex.core.errors import DataError
 from neuraltex.core.runtime import is_main, logger, progress, timed, trim_memory
 from neuraltex.fit.calibrate.exposure import ColorMatch
 from neuraltex.fit.data import ViewData, ViewStore, squared_radius
-from neuraltex.fit.direct.base import replace_base
+from neuraltex.fit.direct.base import base_where_seen, replace_base
 from neuraltex.fit.direct.chain import ColorChain, mean_levels
 from neuraltex.fit.direct.equations import NormalEquations, Robust
+from neuraltex.fit.direct.prior_rows import PriorRows
 from neuraltex.fit.direct.seams import seam_equations
 from neuraltex.fit.direct.solve import Solution, solve, unknowns
 from neuraltex.fit.direct.trust import trust_in
 from neuraltex.fit.distributed import own_share
+from neuraltex.fit.prior import Prior
+from neuraltex.fit.surface import Surface
 from neuraltex.geometry.mesh import Mesh
 from neuraltex.texture.fill import number_charts
 
@@ -27,6 +31,8 @@ LEVELS = 4
 EARLY_ITERATIONS = 1
 """Solver iterations in passes between the first and the last: outliers show long before the solution is exact. After
 the first pass, which starts from nothing, full multigrid alone is near enough."""
+MOSTLY_OPEN = 0.5
+"""Part of a texel's color that comes from a prior above which photographs do not determine it."""
 BRIGHTEST = 1024
 """Values of a photograph that colors are tabulated for, in 1/255: undoing a vignette may brighten four times."""
 
@@ -159,14 +165,22 @@ class DirectFit:
             self.equations.rows = equations.rows
         self._chain = self._chain_of(texture, cells)
 
-    def finish(self) -> DirectResult:
-        """Solve to the tolerance of the settings; the equations are lost by that."""
-        solution = self._solve(self.config)
+    def finish(self, prior: Prior | None = None, leaning: PriorConfig | None = None) -> DirectResult:
+        """Solve to the tolerance of the settings; the equations are lost by that.
+
+        Args:
+            prior: What to lean on where photographs say little; ``None`` leaves that to smoothness.
+            leaning: How much.
+        """
+        rows = None if prior is None else self._prior_rows(prior, leaning or PriorConfig())
+        solution = self._solve(self.config, rows)
         weights = self.equations.coverage()  # not before, when memory is scarce
+        if rows is not None:
+            weights -= rows.weight
         weights *= solution.cells > 0
         np.maximum(weights, 0, out=weights)
         self.equations.clear()
-        self._join_bands(solution)
+        self._join_bands(solution, rows)
         return DirectResult(
             solution.texture,
             solution.cells > 0,
@@ -183,12 +197,20 @@ class DirectFit:
         chain.fill(texture, cells)
         return chain
 
-    def _join_bands(self, solution: Solution) -> None:
-        """Take colors in the large from the first pass."""
+    def _prior_rows(self, prior: Prior, config: PriorConfig) -> PriorRows | None:
+        """Return the equations of a prior; ``None`` where photographs leave nothing open."""
+        surface = Surface.of(self._mesh, self.equations.size)
+        return PriorRows.of(prior, self.equations.coverage(), surface, config)
+
+    def _join_bands(self, solution: Solution, prior: PriorRows | None) -> None:
+        """Take colors in the large from the first pass, which knows of no prior, where photographs show something."""
         level = self.config.base_level
         if self._base is not None:
             *_, (_, coarse) = mean_levels(solution.texture, solution.cells, level + 1)
-            replace_base(solution.texture, coarse, self._base, solution.cells, level)
+            base = self._base
+            if prior is not None:
+                base = base_where_seen(base, coarse, solution.cells, prior.openness > MOSTLY_OPEN)
+            replace_base(solution.texture, coarse, base, solution.cells, level)
 
     def accumulate(self, store: ViewStore, matches: ColorMatch, views: Sequence[int], label: str) -> None:
         """Add photographs to the equations; those that differ from the texture at hand, if there is one, count less.
@@ -241,13 +263,15 @@ class DirectFit:
         """Return what every texel is; charts are numbered anew, which is quick, since memory is short meanwhile."""
         return unknowns(equations, number_charts(self._mesh, equations.size), self._seams)
 
-    def _solve(self, config: DirectConfig) -> Solution:
+    def _solve(self, config: DirectConfig, prior: PriorRows | None = None) -> Solution:
         """Solve the equations, which are lost by that, starting from the texture at hand, which is freed."""
         with timed("solve", self._seconds):
             cells = self._unknowns(self.equations)
             start = None if self._chain is None else self._chain.level(0)
             self._chain = self._rough = None
-            solution = solve(self.equations, cells, self._seams, config, start)
+            if start is not None and prior is not None:
+                start[prior.unseen] = prior.target[prior.unseen]
+            solution = solve(self.equations, cells, self._seams, config, start, prior)
         logger.debug("residual %.2g after %d iterations", solution.residual, solution.iterations)
         return solution
 

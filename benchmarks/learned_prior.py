@@ -1,0 +1,236 @@
+"""What a prediction is worth in a scene fit: one body, few photographs, and all of it judged.
+
+Run: python benchmarks/learned_prior.py --texture T.jpg --mesh BODY.obj --methods none diffusion [--work DIR]
+
+A textured body is photographed from 1, 3 and 8 places around its front, and from 12 held-out ones all around it. Every
+method fits a texture to the former; ``neuraltex compare --judge surface`` scores all of the surface in the latter, and
+apart seen and unseen pixels, front, side and back, and regions of the texture. A texture that networks were trained on
+must not be used. The body faces +z and stands along +y.
+"""
+
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from machine import data_dir, write_result
+from verbs import timed_verb
+
+from neuraltex.core.files import read_json
+from neuraltex.geometry.camera import Camera
+from neuraltex.geometry.mesh import Mesh, TexturedMesh
+from neuraltex.geometry.scene import Scene, View
+from neuraltex.io import nerfstudio
+from neuraltex.io.images import read_rgb, write_rgb
+from neuraltex.io.meshes import read_mesh, write_mesh
+from neuraltex.io.prepared import read_prepared, write_prepared
+from neuraltex.render.shade import TexturedRenderer
+
+PHOTOS = {1: (0,), 3: (-40, 0, 40), 8: (0, 45, 90, 135, 180, 225, 270, 315)}
+"""Azimuths of the photographs that are fitted to, by their number [deg]."""
+HELD_OUT = tuple(range(15, 375, 30))
+"""Azimuths of those that judge; every second one is taken from above [deg]."""
+PITCH = 12.0
+METHODS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "diffusion": ("--prior.kind", "diffusion"),
+    "diffusion_unmirrored": ("--prior.kind", "diffusion", "--prior.no-mirror"),
+    "learned": ("--prior.kind", "learned"),
+    "learned_init": ("--texture.init", "learned"),
+    "learned_alone": ("--texture.init", "learned", "--loop.steps", "0"),
+    "both": ("--texture.init", "learned", "--prior.kind", "learned"),
+}
+"""Flags of ``optimize``; ``none`` is the fit as it is, ``learned_alone`` the prediction as it is."""
+TARGETS = {"over_none_db": 3.0, "over_diffusion_db": 1.0, "seen_loss_db": 0.1, "many_loss_db": 0.05}
+"""Of ``learned``: gains in unseen pixels of back views with up to 3 photographs; losses in seen ones, and with 8."""
+SCORES = ("psnr", "ssim", "lpips")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What to run."""
+
+    texture: Path = data_dir() / "textures_smpl" / "deepfashion_050.jpg"
+    """Texture of the body, of a subject that networks were not trained on."""
+    mesh: Path = data_dir() / "textures_smpl" / "mesh" / "SMPL_female_default_resolution.obj"
+    """Body with the uv layout of the texture."""
+    photos: tuple[int, ...] = tuple(PHOTOS)
+    """Some of 1, 3, 8."""
+    methods: tuple[str, ...] = ("none", "diffusion")
+    """Some of the keys of METHODS."""
+    preset: str = "fast"
+    """Preset of ``neuraltex optimize``."""
+    checkpoint: Path | None = None
+    """Networks for the learned methods; by default those that ship for the uv layout."""
+    texture_size: int = 512
+    """Side of the fitted texture [texel]."""
+    image_size: int = 512
+    """Height and width of the photographs [px]."""
+    lpips: bool = True
+    """Also score LPIPS."""
+    overrides: tuple[str, ...] = ()
+    """Flags of every fit."""
+    work: Path | None = None
+    """Where scenes and runs go; a temporary folder by default."""
+    output: Path | None = None
+    """File to write; benchmarks/results/learned_prior.json by default."""
+
+
+def main() -> None:
+    """Make, fit and score all scenes and write ``results/learned_prior.json``."""
+    arguments = tyro.cli(Arguments)
+    if unknown := set(arguments.methods) - set(METHODS) | {str(n) for n in set(arguments.photos) - set(PHOTOS)}:
+        raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(METHODS)}, {tuple(PHOTOS)} photos")
+    with tempfile.TemporaryDirectory() as temporary:
+        work = (arguments.work or Path(temporary)).resolve()
+        results = {count: run_scene(count, work, arguments) for count in arguments.photos}
+    payload = {
+        "texture": arguments.texture.name,
+        "mesh": arguments.mesh.name,
+        "preset": arguments.preset,
+        "texture_size": arguments.texture_size,
+        "image_size": arguments.image_size,
+        "methods": {name: METHODS[name] for name in arguments.methods},
+        "targets_db": TARGETS,
+        "photos": results,
+        "verdicts": judge(results),
+    }
+    print(json.dumps(payload["verdicts"]), flush=True)
+    print(write_result("learned_prior", payload, arguments.output))
+
+
+def run_scene(count: int, work: Path, arguments: Arguments) -> dict[str, Any]:
+    """Fit one scene by all methods and score them."""
+    prepared = make_scene(count, work, arguments)
+    runs, costs = [], {}
+    for name in arguments.methods:
+        runs.append(work / f"{count}-{name}")
+        flags = [*METHODS[name], *arguments.overrides]
+        if arguments.checkpoint is not None and "learned" in flags:
+            flags += ["--prior.checkpoint", str(arguments.checkpoint)]
+        data = ("--data", prepared, "--output-dir", runs[-1], "--overwrite", "--preset", arguments.preset)
+        costs[name] = timed_verb("optimize", *data, *flags)
+    folder = work / f"{count}-compare"
+    flags = [] if arguments.lpips else ["--no-lpips"]
+    data = ("--data", prepared, "--runs", *runs, "--judge", "surface", "--output-dir", folder, "--overwrite")
+    timed_verb("compare", *data, *flags)
+    methods = read_json(folder / "metrics.json")["methods"]
+    found = {name: {**_rounded(methods[i]), "optimize": costs[name]} for i, name in enumerate(arguments.methods)}
+    print(count, json.dumps({name: entry["mean"] for name, entry in found.items()}), flush=True)
+    return found
+
+
+def make_scene(count: int, work: Path, arguments: Arguments) -> Path:
+    """Photograph the body and prepare the scene unless that is done; returns the prepared folder."""
+    prepared = work / f"{count}-prepared"
+    if (prepared / "scene.json").is_file():
+        return prepared
+    folder = work / f"{count}-photos"
+    photograph(folder, count, arguments)
+    flags = ("--texture-size", str(arguments.texture_size), "--test-every", "0", "--overwrite")
+    timed_verb(
+        "prepare", "--data", folder, "--mesh", folder / "ground_truth" / "mesh.obj", "--output-dir", prepared, *flags
+    )
+    scene = read_prepared(prepared)
+    views = [replace(view, split="test" if view.name.startswith("held_out") else "train") for view in scene.views]
+    write_prepared(replace(scene, views=tuple(views)))
+    return prepared
+
+
+def photograph(folder: Path, count: int, arguments: Arguments) -> None:
+    """Write photographs of the body with their cameras, and its true texture."""
+    mesh, texture = read_mesh(arguments.mesh), read_rgb(arguments.texture)
+    renderer = TexturedRenderer(TexturedMesh(mesh, (texture,), np.zeros(mesh.num_faces, np.int64)))
+    places = [(f"photo_{k:02}", angle, 0.0) for k, angle in enumerate(PHOTOS[count])]
+    places += [(f"held_out_{k:02}", angle, PITCH * (k % 2)) for k, angle in enumerate(HELD_OUT)]
+    views = []
+    for name, azimuth, pitch in places:
+        camera, path = camera_at(mesh, azimuth, pitch, arguments.image_size), folder / "shots" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_rgb(path, np.rint(renderer.render(camera, supersampling=3)[0].clip(0, 1) * 255).astype(np.uint8))
+        views.append(View(name, camera, path))
+    truth = folder / "ground_truth"
+    truth.mkdir(parents=True, exist_ok=True)
+    write_rgb(truth / "texture.png", texture)
+    write_mesh(truth / "mesh.obj", mesh)
+    nerfstudio.write(Scene(folder.name, "nerfstudio", tuple(views)), folder)
+
+
+def camera_at(mesh: Mesh, azimuth: float, pitch: float, size: int) -> Camera:
+    """Return a camera that has all of a mesh in view.
+
+    Args:
+        mesh: Stands along +y and faces +z.
+        azimuth: Angle around it from its front [deg].
+        pitch: How far the camera stands above its middle [deg].
+        size: Height and width of the photograph [px].
+    """
+    low, high = mesh.corners.min((0, 1)), mesh.corners.max((0, 1))
+    a, b = np.radians([azimuth, pitch])
+    back = np.array([np.sin(a) * np.cos(b), np.sin(b), np.cos(a) * np.cos(b)])
+    eye = (low + high) / 2 + back * float((high - low).max()) * 2.5
+    right = np.cross([0.0, 1.0, 0.0], back)
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(back, -right), -back])
+    pose[:3, 3] = -pose[:3, :3] @ eye
+    focal = size * 2.2
+    return Camera(size, size, focal, focal, size / 2, size / 2, pose)
+
+
+def judge(results: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """Say what every method gains over ``none`` and over ``diffusion``, and whether the learned one does enough."""
+    verdicts: dict[str, Any] = {}
+    for count, methods in results.items():
+        entry = {name: gains(methods, name) for name in methods if name != "none" and "none" in methods}
+        if "learned" in entry:
+            entry["met"] = is_enough(count, entry["learned"])
+        verdicts[str(count)] = entry
+    return verdicts
+
+
+def gains(methods: dict[str, Any], name: str) -> dict[str, float]:
+    """Return differences of PSNR [dB] in unseen and seen pixels, in back views and over all."""
+    found = {}
+    for base in ("none", "diffusion"):
+        if base in methods and base != name:
+            for label, where, key in (
+                ("unseen", "mean", "psnr_unseen"),
+                ("back_unseen", "back", "psnr_unseen"),
+                ("back", "back", "psnr"),
+                ("seen", "mean", "psnr_seen"),
+                ("all", "mean", "psnr"),
+            ):
+                pair = [methods[item].get(where, {}).get(key) for item in (name, base)]
+                if None not in pair:
+                    found[f"{label}_over_{base}"] = round(pair[0] - pair[1], 3)
+    return found
+
+
+def is_enough(count: int, gain: dict[str, float]) -> bool:
+    """Whether the learned prior does what is asked of it with so many photographs."""
+    if count >= 8:
+        return gain["all_over_none"] >= -TARGETS["many_loss_db"]
+    wanted = {"back_unseen_over_none": "over_none_db", "back_unseen_over_diffusion": "over_diffusion_db"}
+    enough = all(gain[key] >= TARGETS[target] for key, target in wanted.items() if key in gain)
+    return enough and gain["seen_over_none"] >= -TARGETS["seen_loss_db"]
+
+
+def _rounded(method: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the scores that matter over all views, and over those of each side."""
+    tables = {"mean": method["mean"], **method["sides"]}
+    return {
+        where: {
+            key: round(value, 4)
+            for key, value in scores.items()
+            if value is not None and key.split("_")[0] in SCORES and not key.endswith(("_fit", "_truth"))
+        }
+        for where, scores in tables.items()
+    }
+
+
+if __name__ == "__main__":
+    main()
