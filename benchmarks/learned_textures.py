@@ -1,0 +1,172 @@
+"""What learned textures reach on subjects that nothing was learned from, beside plain fills, and what parts are worth.
+
+Run: python benchmarks/learned_textures.py [--parts procedural smpl makehuman ablations] [--work DIR]
+
+Every part makes its samples, trains sampler and refiner by ``neuraltex train``, and scores them by ``neuraltex
+evaluate``. Of the real layouts one front photograph per held-out subject is scored.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from machine import RESULTS, data_dir, describe_machine, write_result
+from verbs import timed_verb
+
+from neuraltex.core.files import read_json
+
+ABLATIONS: dict[str, tuple[str, ...]] = {
+    "full": (),
+    "no geometry": ("--sampler.no-geometry",),
+    "with curriculum": ("--train.curriculum", "lite"),
+    "no mirror": ("--sampler.no-mirror",),
+    "one hypothesis": ("--sampler.hypotheses", "1"),
+    "no blur": ("--train.blur", "0"),
+}
+"""Flags of every row of the ablations; all are samplers alone on procedural figures."""
+COSTS = ("seconds", "cpu_seconds", "peak_gb", "load_average_before")
+TARGETS = {"procedural_unseen_db": 6.0, "geometry_db": 2.0, "refiner_psnr_loss_db": 0.1, "predict_seconds": 2.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What to run."""
+
+    parts: tuple[str, ...] = ()
+    """procedural, smpl, makehuman, ablations; all by default."""
+    subjects: int = 400
+    """Procedural subjects."""
+    steps: int = 0
+    """Steps of every sampler, and of every refiner; 0 takes those of the preset."""
+    ablation_steps: int = 1000
+    """Steps of every row of the ablations."""
+    work: Path | None = None
+    """Where samples and checkpoints go, and are found again; a temporary folder by default."""
+    output: Path | None = None
+    """File to write; benchmarks/results/learned_textures.json by default."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What the parts share."""
+
+    arguments: Arguments
+    work: Path
+
+    def samples(self, name: str, *flags: object) -> Path:
+        """Return a folder of samples, made unless it is there."""
+        folder = self.work / f"{name}-samples"
+        timed_verb("make-avatars", "--output-dir", folder, *flags)
+        return folder
+
+    def train(self, name: str, network: str, data: Path, *flags: object) -> dict[str, Any]:
+        """Train a network; returns its cost and where the checkpoint is."""
+        folder = self.work / name
+        steps = ("--train.steps", self.arguments.steps) if self.arguments.steps else ()
+        cost = timed_verb(
+            *("train", "--network", network, "--data", data, "--output-dir", folder, "--overwrite"),
+            *(*weights(), *steps, *flags),
+        )
+        return {**cost, "checkpoint": folder / f"{network}.safetensors"}
+
+    def evaluate(self, name: str, data: Path, checkpoint: Path, *flags: object) -> list[dict[str, Any]]:
+        """Score a checkpoint beside the fills; returns one row per region and method."""
+        folder = self.work / f"{name}-scores"
+        timed_verb(
+            *("evaluate", "--data", data, "--checkpoint", checkpoint, "--output-dir", folder, "--overwrite", *flags)
+        )
+        return read_json(folder / "metrics.json")["rows"]
+
+
+def main() -> None:
+    """Run the parts and write ``results/learned_textures.json``."""
+    arguments = tyro.cli(Arguments)
+    if unknown := set(arguments.parts) - set(PARTS):
+        raise SystemExit(f"unknown part {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")
+    path = arguments.output or RESULTS / "learned_textures.json"
+    found = read_json(path)["parts"] if path.is_file() else {}
+    with tempfile.TemporaryDirectory() as temporary:
+        bench = Bench(arguments, (arguments.work or Path(temporary)).resolve())
+        bench.work.mkdir(parents=True, exist_ok=True)
+        for name in arguments.parts or PARTS:
+            found[name] = {**PARTS[name](bench), "commit": describe_machine()["commit"]}
+            print(name, found[name], flush=True)
+    print(write_result("learned_textures", {"targets": TARGETS, "parts": found}, arguments.output))
+
+
+def weights() -> tuple[object, ...]:
+    """Return the flags that name the weights of perceptual terms in the test data."""
+    folder = data_dir() / "weights"
+    vgg, lpips = folder / "vgg16_features_torchvision.pth", folder / "vgg16_lpips_lin_v0.1.pth"
+    return ("--vgg-weights", vgg, "--lpips-weights", lpips)
+
+
+def procedural(bench: Bench) -> dict[str, Any]:
+    """Procedural figures, misaligned on purpose, at 64^2: sampler and refiner on held-out figures."""
+    return both_networks(bench, "procedural", procedural_samples(bench), ("--sampler.wrap",), ())
+
+
+def procedural_samples(bench: Bench) -> Path:
+    """Return procedural figures seen from five sides."""
+    flags = ("--procedural", bench.arguments.subjects, "--size", 64, "--azimuths", -60, 60, 30)
+    return bench.samples("procedural", *flags, "--licence", "procedural, Apache-2.0")
+
+
+def smpl(bench: Bench) -> dict[str, Any]:
+    """Clothed people over the SMPL layout at 128^2."""
+    folder = data_dir() / "textures_smpl"
+    bodies = [folder / "mesh" / f"SMPL_{name}_default_resolution.obj" for name in ("female", "male")]
+    flags = ("--textures", folder / "*.jpg", "--bodies", *bodies, "--size", 128, "--val-share", 0.05)
+    data = bench.samples("smpl", *flags, "--licence", "no stated licence, research use")
+    return both_networks(bench, "smpl", data, (), ("--angles", "0"))
+
+
+def makehuman(bench: Bench) -> dict[str, Any]:
+    """Skins over the MakeHuman layout at 128^2; networks learn from CC0 ones only, as the shipped checkpoint does."""
+    folder = data_dir() / "skins_makehuman"
+    bodies = sorted((folder / "mesh").glob("*.obj"))
+    flags = ("--textures", folder / "*.jpg", "--bodies", *bodies, "--size", 128)
+    data = bench.samples("makehuman", *flags, "--licence", "core_*: CC0; community_*: mixed")
+    return both_networks(bench, "makehuman", data, ("--subjects", "core_*"), ("--angles", "0"))
+
+
+def both_networks(
+    bench: Bench, name: str, data: Path, train_flags: tuple[object, ...], flags: tuple[object, ...]
+) -> dict[str, Any]:
+    """Train and score a sampler, then a refiner on top of it."""
+    sampler = bench.train(f"{name}-sampler", "sampler", data, *train_flags)
+    alone = bench.evaluate(f"{name}-sampler", data, sampler["checkpoint"], *flags)
+    subjects = train_flags if "--subjects" in train_flags else ()
+    start = ("--sampler-checkpoint", sampler["checkpoint"])
+    refiner = bench.train(f"{name}-refiner", "refiner", data, *start, *subjects)
+    rows = bench.evaluate(f"{name}-refiner", data, refiner["checkpoint"], *flags)
+    rows += [{**row, "method": "sampler only"} for row in alone if row["method"] == "predicted"]
+    costs = {
+        key: {"seconds": cost["seconds"], "peak_gb": cost["peak_gb"]}
+        for key, cost in (("sampler", sampler), ("refiner", refiner))
+    }
+    return {"rows": rows, "training": costs}
+
+
+def ablations(bench: Bench) -> dict[str, Any]:
+    """Samplers without one of their parts, on procedural figures; a seed and a length for all."""
+    data, found = procedural_samples(bench), {}
+    for name, flags in ABLATIONS.items():
+        folder = f"ablation-{name.replace(' ', '-')}"
+        steps = ("--train.steps", bench.arguments.ablation_steps)
+        trained = bench.train(folder, "sampler", data, "--sampler.wrap", *steps, *flags)
+        rows = bench.evaluate(folder, data, trained["checkpoint"], "--no-paste", "--no-lpips")
+        found[name] = {row["region"]: row for row in rows if row["method"] == "predicted"}
+    return {"rows": found, "steps": bench.arguments.ablation_steps}
+
+
+PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
+    function.__name__: function for function in (procedural, smpl, makehuman, ablations)
+}
+
+
+if __name__ == "__main__":
+    main()
