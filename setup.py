@@ -26,7 +26,11 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["neuraltex", "neuraltex.*"]), "neuraltex.presets"],
     package_dir={"neuraltex": "neuraltex", "neuraltex.presets": "options"},
-    package_data={"neuraltex.presets": ["*.yaml"], "neuraltex.report": ["*.css", "*.js"]},
+    package_data={
+        "neuraltex.presets": ["*.yaml", "learn/*.yaml"],
+        "neuraltex.learn": ["weights/*.safetensors"],
+        "neuraltex.report": ["*.css", "*.js"],
+    },
     install_requires=[
         "torch>=2.4",
         "numpy>=1.26",

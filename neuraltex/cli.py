@@ -20,7 +20,11 @@ VERBS = {
     "compare": "score runs and foreign textured meshes on held-out photographs; HTML report",
     "export": "write the textured mesh as GLB, OBJ or PLY, or the texture as PNG or EXR",
     "texture": "prepare, optimize and export in one go: from a scene to a GLB",
+    "train": "train a network for learned textures on a folder of avatars",
+    "predict": "complete a partial texture with trained networks",
+    "evaluate": "score trained networks beside plain fills on held-out subjects",
     "view": "look at a run in the browser",
+    "make-avatars": "render training samples for learned textures from whole textures and bodies, or from a procedure",
     "partial": "extract the part of a texture that one photograph shows, with its mirror image",
     "doctor": "show versions and backends, what is missing and how to get it",
 }
@@ -75,7 +79,7 @@ def _dispatch(arguments: list[str]) -> int:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         hint = f"Did you mean {near[0]!r}? " * bool(near) + f"Verbs: {', '.join(VERBS)}"
         raise UsageError(f"{verb!r} is not a verb", source="command line", hint=hint)
-    stage = importlib.import_module(f"neuraltex.stages.{verb}")
+    stage = importlib.import_module(f"neuraltex.stages.{verb.replace('-', '_')}")
     return _run(stage, _parse(stage, verb, flags))
 
 
@@ -85,7 +89,8 @@ def _parse(stage: Any, verb: str, flags: list[str]) -> Any:
 
     default: dict[str, Any] = {}
     if hasattr(stage, "default_config"):
-        default["default"] = stage.default_config(_flag_value(flags, "--preset"))
+        names = getattr(stage, "DEFAULTS_FROM", ("--preset",))
+        default["default"] = stage.default_config(*(_flag_value(flags, name) for name in names))
     return tyro.cli(
         stage.Config,
         prog=f"neuraltex {verb}",

@@ -110,6 +110,10 @@ class TrainConfig:
     """Decay of the moving average of the weights, which is what a checkpoint holds."""
     amp: bool = True
     """Evaluate convolutions in bfloat16 where the processor is made for it."""
+    gan_mode: Literal["bce", "lsgan", "hinge"] = "bce"
+    """Loss of the critic and of what it judges."""
+    critic_width: int = 64
+    """Channels of the first layer of the critic."""
     gan_warmup: float = 0.1
     """Share of the steps before the critic takes part."""
     val_every: int = 500

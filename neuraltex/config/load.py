@@ -37,7 +37,9 @@ def find_preset(name: str) -> Path:
         return path
     path = preset_dir() / f"{name}.yaml"
     if not path.is_file():
-        raise ConfigError(f"preset {name!r} does not exist", source="--preset", hint=_suggest(name, preset_names()))
+        known = [preset.stem for preset in sorted(path.parent.glob("*.yaml"))] or preset_names()
+        hint = _suggest(path.stem, known)
+        raise ConfigError(f"preset {path.stem!r} does not exist", source="--preset", hint=hint)
     return path
 
 

@@ -14,20 +14,21 @@ WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 
 
 def read_subject(
-    image: Path, camera: Camera, matte: Path | None = None
+    image: Path, camera: Camera | None = None, matte: Path | None = None
 ) -> tuple[UInt8[np.ndarray, "H W 3"], Bool[np.ndarray, "H W"] | None]:
     """Read a photograph and its matte: the file given, else the photograph's own transparency, else none.
 
     Args:
         image: Photograph, of the camera's size.
-        camera: Its camera.
+        camera: Its camera; without one the photograph is taken as it is stored, since what was made from it (an IUV
+            map) has its pixels.
         matte: Image of the same size; bright pixels show the person.
 
     Raises:
         DataError: if a file is missing or broken, or has another size.
     """
-    size = (camera.width, camera.height)
     found = image_size(image)
+    size = found if camera is None else (camera.width, camera.height)
     if sorted(found) != sorted(size):
         raise DataError(
             f"{image} is {found[0]}x{found[1]} but its camera says {size[0]}x{size[1]}",

@@ -1,7 +1,7 @@
 """Batches of training samples, cut from arrays in memory."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,22 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuraltex.core.errors import DataError
+from neuraltex.learn.data.dataset import SampleSet
+from neuraltex.learn.data.packed import pack, unpack
 from neuraltex.learn.nets.inputs import ARRAYS, Inputs, inputs_from_arrays
-
-COLORS = ("color", "truth")
-"""Arrays that color augmentation changes alike."""
-
-
-class Samples(Protocol):
-    """Training or test samples over one uv layout."""
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        ...
-
-    def arrays(self, index: int) -> Mapping[str, np.ndarray]:
-        """Return one sample: the fields of a partial texture and ``truth`` [Ht, Wt, 3] in [0, 1]."""
-        ...
 
 
 class Batches:
@@ -38,15 +25,15 @@ class Batches:
         DataError: if there are no samples.
     """
 
-    def __init__(self, samples: Samples, device: torch.device | str = "cpu") -> None:
+    def __init__(self, samples: SampleSet, device: torch.device | str = "cpu") -> None:
         if not len(samples):
             raise DataError("there are no samples to learn from", source="--data", hint="Make more, or another split")
         self.device = device
         self._packed: dict[str, np.ndarray] = {}
+        self._subject = np.array([samples.subject(index) for index in range(len(samples))])
         for index in range(len(samples)):
             arrays = samples.arrays(index)
-            for name in (*ARRAYS, "truth"):
-                packed = _pack(name, arrays[name])
+            for name, packed in pack({name: arrays[name] for name in (*ARRAYS, "truth")}).items():
                 if index == 0:
                     self._packed[name] = np.empty((len(samples), *packed.shape), packed.dtype)
                 self._packed[name][index] = packed
@@ -65,47 +52,64 @@ class Batches:
         total = sum(truth.astype(np.float64) for truth in self._packed["truth"])
         return torch.from_numpy((total / (255 * len(self))).astype(np.float32)).movedim(-1, 0)
 
-    def draw(self, count: int, generator: torch.Generator, jitter: float) -> tuple[Inputs, Float[Tensor, "N 3 H W"]]:
+    def draw(
+        self, count: int, generator: torch.Generator, jitter: float, *, pairs: bool = False
+    ) -> tuple[Inputs, Float[Tensor, "N 3 H W"]]:
         """Return a random batch with random colors.
 
         Args:
             count: Samples.
             generator: Decides which.
             jitter: Largest change of the gain of each channel; above 0.5 channels are shuffled, too.
+            pairs: Let the second half of the batch show the subjects of the first half, in the same colors.
         """
-        index = torch.randint(len(self), (count,), generator=generator).numpy()
+        half = count - count // 2 if pairs else count
+        index = torch.randint(len(self), (half,), generator=generator).numpy()
+        if pairs:
+            index = np.concatenate([index, self._others(index[: count // 2], generator)])
         inputs, truth = self.take(index)
-        return _jitter(inputs, truth, generator, jitter) if jitter else (inputs, truth)
+        if not jitter:
+            return inputs, truth
+        change = draw_change(half, generator, jitter, truth.device)
+        if pairs:
+            change = change[[*range(half), *range(count // 2)]]
+        return {**inputs, "color": change(inputs["color"])}, change(truth)
+
+    def _others(self, index: Int[np.ndarray, " N"], generator: torch.Generator) -> Int[np.ndarray, " N"]:
+        """Return for every sample a random one of the same subject, another one where there is any."""
+        found = []
+        for own in index:
+            same = np.flatnonzero(self._subject == self._subject[own])
+            same = same[same != own] if len(same) > 1 else same
+            found.append(same[int(torch.randint(len(same), (1,), generator=generator))])
+        return np.array(found, np.int64)
 
     def take(self, index: Int[np.ndarray, " N"] | Sequence[int]) -> tuple[Inputs, Float[Tensor, "N 3 H W"]]:
         """Return certain samples and their true textures."""
-        arrays = {name: _unpack(name, self._packed[name][index]) for name in self._packed}
+        arrays = unpack({name: values[index] for name, values in self._packed.items()})
         truth = torch.from_numpy(arrays.pop("truth")).movedim(-1, 1).contiguous().to(self.device)
         return inputs_from_arrays(arrays, self.device), truth
 
 
-def _jitter(
-    inputs: Inputs, truth: Float[Tensor, "N 3 H W"], generator: torch.Generator, jitter: float
-) -> tuple[Inputs, Tensor]:
-    gain = 1 + jitter * (2 * torch.rand(len(truth), 3, 1, 1, generator=generator) - 1)
-    order = torch.stack([torch.randperm(3, generator=generator) for _ in range(len(truth))])
+@dataclass(frozen=True, eq=False)
+class ColorChange:
+    """An order of the channels and a gain of each, for every sample of a batch."""
+
+    order: Int[Tensor, "N 3 1 1"]
+    gain: Float[Tensor, "N 3 1 1"]
+
+    def __getitem__(self, index: list[int]) -> "ColorChange":
+        return ColorChange(self.order[index], self.gain[index])
+
+    def __call__(self, color: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 H W"]:
+        """Change colors."""
+        return (color.gather(1, self.order.expand_as(color)) * self.gain).clamp(0, 1)
+
+
+def draw_change(count: int, generator: torch.Generator, jitter: float, device: torch.device | str) -> ColorChange:
+    """Draw gains of up to ``1 + jitter`` for every channel; above 0.5 channels change places, too."""
+    gain = 1 + jitter * (2 * torch.rand(count, 3, 1, 1, generator=generator) - 1)
+    order = torch.stack([torch.randperm(3, generator=generator) for _ in range(count)])
     if jitter <= 0.5:
         order = torch.arange(3).expand_as(order)
-    pick = order[:, :, None, None].to(truth.device)
-
-    def change(color: Tensor) -> Tensor:
-        return (color.gather(1, pick.expand_as(color)) * gain.to(color.device)).clamp(0, 1)
-
-    return {**inputs, "color": change(inputs["color"])}, change(truth)
-
-
-def _pack(name: str, values: np.ndarray) -> np.ndarray:
-    if name in ("normals", "positions"):
-        return np.round(np.clip(values, -1, 1) * 32767).astype(np.int16)
-    return values.astype(np.uint8) if values.dtype == bool else np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
-
-
-def _unpack(name: str, values: np.ndarray) -> Float[np.ndarray, "N _ _ _"]:
-    if name in ("direct", "mirrored", "inside"):
-        return values.astype(np.float32)
-    return values.astype(np.float32) / (32767 if name in ("normals", "positions") else 255)
+    return ColorChange(order[:, :, None, None].to(device), gain.to(device))

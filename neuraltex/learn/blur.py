@@ -14,7 +14,7 @@ WIDTH = 3.0
 def blur_sample(
     inputs: Inputs, truth: Float[Tensor, "N 3 H W"], deviation: float
 ) -> tuple[Inputs, Float[Tensor, "N 3 H W"]]:
-    """Blur known colors and true textures, each over what is known of it or inside charts.
+    """Blur true textures and what is sampled, each over texels inside charts or known; the network sees sharp ones.
 
     Args:
         inputs: Partial textures.
@@ -24,9 +24,8 @@ def blur_sample(
     if deviation < 0.3:
         return inputs, truth
     known = inputs["direct"] + inputs["mirrored"]
-    return {**inputs, "color": blur_masked(inputs["color"], known, deviation)}, blur_masked(
-        truth, inputs["inside"], deviation
-    )
+    source = blur_masked(inputs["color"], known, deviation)
+    return {**inputs, "source": source}, blur_masked(truth, inputs["inside"], deviation)
 
 
 def blur_masked(

@@ -38,6 +38,12 @@ def refiner_terms(
     return terms
 
 
+def consistency_term(result: Float[Tensor, "N 3 H W"], inside: Float[Tensor, "N 1 H W"]) -> Float[Tensor, ""]:
+    """Return the difference of two textures of one subject; sample i and i + N / 2 of a batch are such a pair."""
+    count = len(result) // 2
+    return weighted_mean((result[:count] - result[count : 2 * count]).abs(), inside[:count])
+
+
 def blended(sampled: Sampled, refined: Refined) -> Float[Tensor, "N 3 H W"]:
     """Return the result of both networks."""
     return sampled.color * refined.blend + refined.color * (1 - refined.blend)

@@ -1,16 +1,14 @@
 """From a partial texture to a complete one."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional
 
 from neuraltex.core.conventions import chw_from_hwc, hwc_from_chw
-from neuraltex.learn.nets.inputs import ARRAYS, Inputs, inputs_from_partial
+from neuraltex.learn.nets.inputs import Inputs, inputs_from_partial
 from neuraltex.learn.networks import TextureNetworks, freeze
 from neuraltex.learn.objective import blended
 from neuraltex.learn.partial import Partial
@@ -84,27 +82,35 @@ def pasted_share(partial: Partial) -> Float[np.ndarray, "Ht Wt"]:
 
 
 def resize_partial(partial: Partial, size: int) -> Partial:
-    """Bring a partial texture to another size; colors and maps are means over the texels that have them."""
+    """Bring a partial texture to another size; values are means over the texels that have them."""
     if partial.inside.shape == (size, size):
         return partial
-    masks = {name: _shrunk(getattr(partial, name)[..., None].astype(np.float32), size) for name in _MASKS}
-    flags = {name: value[..., 0] >= 0.5 for name, value in masks.items()}
-    flags["mirrored"] &= ~flags["direct"]
-    known = partial.known[..., None].astype(np.float32)
-    share = _shrunk(known, size)
-    inside_share = masks["inside"]
-    maps = {"color": _shrunk(partial.color * known, size) / np.maximum(share, 1e-6)}
-    maps["confidence"] = (_shrunk(partial.confidence[..., None], size) / np.maximum(share, 1e-6))[..., 0]
-    for name in ("normals", "positions"):
-        maps[name] = _shrunk(getattr(partial, name), size) / np.maximum(inside_share, 1e-6)
-    known_now = flags["direct"] | flags["mirrored"]
-    maps["color"] = maps["color"] * known_now[..., None]
-    maps["confidence"] = maps["confidence"] * known_now
-    source = np.full((size, size, 2), np.nan, np.float32)
-    return replace(partial, **{name: maps.get(name, flags.get(name)) for name in ARRAYS}, source=source)
+    inside, inside_share = _shrunk_mask(partial.inside, size)
+    direct, _ = _shrunk_mask(partial.direct, size)
+    known, known_share = _shrunk_mask(partial.known, size)
+    known &= inside
+
+    def known_mean(values: Float[np.ndarray, "Ht Wt C"]) -> Float[np.ndarray, "h w C"]:
+        sums = _shrunk(values * partial.known[..., None], size)
+        return np.where(known[..., None], sums / np.maximum(known_share, 1e-6), 0).astype(np.float32)
+
+    return Partial(
+        color=known_mean(partial.color),
+        direct=direct & known,
+        mirrored=known & ~direct,
+        confidence=known_mean(partial.confidence[..., None])[..., 0],
+        source=np.where(known[..., None], known_mean(np.nan_to_num(partial.source)), np.nan).astype(np.float32),
+        inside=inside,
+        normals=_shrunk(partial.normals, size) / np.maximum(inside_share, 1e-6),
+        positions=_shrunk(partial.positions, size) / np.maximum(inside_share, 1e-6),
+        layout=partial.layout,
+    )
 
 
-_MASKS = ("direct", "mirrored", "inside")
+def _shrunk_mask(mask: Bool[np.ndarray, "Ht Wt"], size: int) -> tuple[Bool[np.ndarray, "h w"], np.ndarray]:
+    """Return where at least half of a mask is set, and how much of it [h, w, 1]."""
+    share = _shrunk(mask[..., None].astype(np.float32), size)
+    return share[..., 0] >= 0.5, share
 
 
 def _shrunk(values: Float[np.ndarray, "Ht Wt C"], size: int) -> Float[np.ndarray, "h w C"]:

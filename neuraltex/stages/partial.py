@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from neuraltex.config.partial import PartialConfig
+from neuraltex.core.errors import UsageError
 from neuraltex.core.files import claim_output_dir
 from neuraltex.core.runtime import logger
 from neuraltex.stages.common import Common, OptionalPath, Result
@@ -23,10 +24,17 @@ class Config(PartialConfig, Common):
     """Photograph."""
     mesh: Path
     """Mesh in the pose of the photograph, with the uv layout of the texture."""
-    camera: Path
-    """JSON file with the camera, or a transforms.json that lists the photograph."""
     output_dir: Path
     """Folder to write."""
+    camera: OptionalPath = None
+    """JSON file with the camera, or a transforms.json that lists the photograph."""
+    iuv: OptionalPath = None
+    """DensePose's IUV map of the photograph, in place of a camera; the mesh then only gives layout, normals and
+    positions."""
+    table: OptionalPath = None
+    """DensePose's UV_Processed.mat, or a table made from it, for --iuv."""
+    iuv_order: Literal["auto", "iuv", "vui", "ivu", "uvi", "uiv", "viu"] = "auto"
+    """What the channels of the IUV map hold; by default found out."""
     matte: OptionalPath = None
     """Image that is bright where the person is; by default the photograph's own transparency, if any."""
     rest_mesh: OptionalPath = None
@@ -37,6 +45,7 @@ def run(config: Config) -> Result:
     """Extract and write partial.npz, layout.json and pictures.
 
     Raises:
+        UsageError: unless either a camera is given, or an IUV map and a table.
         DataError: if an input is missing or broken, sizes or uv layouts differ, or the photograph shows nothing.
         OutputError: if the folder holds another result and ``overwrite`` is not given, or cannot be written.
     """
@@ -53,13 +62,39 @@ def run(config: Config) -> Result:
 
 
 def _extract(config: Config) -> Partial:
+    """Extract by camera or by IUV map, whichever is given."""
+    if config.camera is not None and config.iuv is None:
+        return _extract_by_camera(config, config.camera)
+    if config.camera is None and config.iuv is not None and config.table is not None:
+        return _extract_by_iuv(config, config.iuv, config.table)
+    raise UsageError(
+        "it is not said where the photograph shows the mesh",
+        source="partial",
+        hint="Give --camera, or --iuv and --table",
+    )
+
+
+def _extract_by_iuv(config: Config, iuv: Path, table: Path) -> Partial:
+    from neuraltex.io.meshes import read_mesh
+    from neuraltex.io.subject import read_subject
+    from neuraltex.learn.iuv import partial_from_iuv, read_iuv
+    from neuraltex.learn.iuv_table import load_table_or_build
+
+    mesh = read_mesh(config.mesh)
+    photo, matte = read_subject(config.image, None, config.matte)
+    known = load_table_or_build(table, mesh)
+    order = config.iuv_order
+    return partial_from_iuv(photo, read_iuv(iuv), known, mesh, config, order=order, matte=matte, source=str(iuv))
+
+
+def _extract_by_camera(config: Config, camera_file: Path) -> Partial:
     from neuraltex.io.camera_file import read_camera
     from neuraltex.io.meshes import read_mesh
     from neuraltex.io.subject import read_subject
     from neuraltex.learn.extract import extract_partial, find_symmetry
     from neuraltex.texture.layout import layout_of
 
-    mesh, camera = read_mesh(config.mesh), read_camera(config.camera, config.image)
+    mesh, camera = read_mesh(config.mesh), read_camera(camera_file, config.image)
     photo, matte = read_subject(config.image, camera, config.matte)
     symmetry = None
     if config.rest_mesh is not None and config.mirror:

@@ -35,7 +35,7 @@ def test_help_of_every_verb(verb):
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_imports_no_torch(verb):
     heavy = "[m for m in ('torch', 'trimesh', 'viser', 'numba') if m in sys.modules]"
-    code = f"import sys, neuraltex.cli, neuraltex.stages.{verb}; print({heavy})"
+    code = f"import sys, neuraltex.cli, neuraltex.stages.{verb.replace('-', '_')}; print({heavy})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

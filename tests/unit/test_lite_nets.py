@@ -6,7 +6,7 @@ import torch
 from neuraltex.config.learn import RefinerConfig, SamplerConfig
 from neuraltex.learn.bases import base_grids
 from neuraltex.learn.nets.inputs import APPEARANCE, GEOMETRY, inputs_from_arrays, without_mirrored
-from neuraltex.learn.nets.lite_refiner import LiteRefiner
+from neuraltex.learn.nets.lite_refiner import LiteRefiner, match_colors
 from neuraltex.learn.nets.lite_sampler import LiteSampler
 from neuraltex.learn.nets.sampling import identity_grid, sample_masked
 
@@ -97,7 +97,8 @@ def test_an_untrained_refiner_trusts_the_sample() -> None:
     sampled = LiteSampler(SamplerConfig(width=8, levels=2))(inputs)
     refined = LiteRefiner(RefinerConfig(width=8, levels=2))(inputs, sampled)
     assert (refined.blend > 0.6).all()
-    assert (refined.color - sampled.color.clamp(0.02, 0.98)).abs().max() < 0.05
+    halfway = (sampled.color + match_colors(torch.full((2, 3, 16, 16), 0.5), inputs)) / 2
+    assert (refined.color - halfway.clamp(0.02, 0.98)).abs().max() < 0.05
 
 
 def test_without_mirrored_nothing_of_them_is_left() -> None:
@@ -118,3 +119,15 @@ def test_inputs_hide_the_colors_of_unseen_texels() -> None:
     assert not inputs["color"][0, :, 0, 0].any()
     assert inputs["color"][0, :, 1, 1].all()
     assert inputs["uv"].shape == (1, 4, 4, 4)
+
+
+def test_the_mean_is_matched_to_what_is_known() -> None:
+    inputs = random_inputs()
+    inputs["inside"] = torch.ones_like(inputs["inside"])
+    known = (inputs["direct"] + inputs["mirrored"]).bool()
+    mean = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(3)) * 0.5
+    inputs["color"] = (0.2 + 0.6 * mean) * known
+    inputs["confidence"] = known.float()
+    assert torch.allclose(match_colors(mean, inputs), 0.2 + 0.6 * mean, atol=1e-5)
+    nothing = {**inputs, "confidence": torch.zeros_like(inputs["confidence"])}
+    assert torch.equal(match_colors(mean, nothing), mean)

@@ -1,1 +1,1 @@
-"""Training data: folders of samples."""
+"""Training data: folders of samples, and samples made by a procedure."""

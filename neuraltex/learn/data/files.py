@@ -17,13 +17,14 @@ Sampling and Refinement Networks", Computer Graphics Forum 2023, reads, with our
 An angle is any name of a view, such as ``-90`` or ``front``.
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8, UInt16
 
 from neuraltex.core.errors import DataError
-from neuraltex.core.files import read_json, write_json
+from neuraltex.core.files import atomic_path, read_json, write_json
 from neuraltex.io.images import to_uint8, write_rgb
 from neuraltex.io.npz import write_npz
 from neuraltex.io.png import write_png
@@ -33,6 +34,8 @@ from neuraltex.texture.layout import Layout
 
 PICTURES = ("symmetry", "mask_symm", "direct", "confidence", "normal_map")
 ARRAYS = ("position_map", "source")
+GEOMETRY = ("normal_map", "position_map")
+"""What of these depends on the target mesh only."""
 TEXTURE = "texture_map"
 PHOTO = "photo"
 LAYOUT = "layout.json"
@@ -52,7 +55,13 @@ def texture_file(folder: Path, subject: str) -> Path:
 
 
 def write_sample(
-    folder: Path, subject: str, angle: str | int, partial: Partial, photo: Shaped[np.ndarray, "H W 3"] | None = None
+    folder: Path,
+    subject: str,
+    angle: str | int,
+    partial: Partial,
+    photo: Shaped[np.ndarray, "H W 3"] | None = None,
+    *,
+    same_geometry: str | int | None = None,
 ) -> None:
     """Write one subject seen from one angle; ``layout.json`` and ``inside.png`` with the first sample.
 
@@ -62,16 +71,22 @@ def write_sample(
         angle: Name of the view.
         partial: What that view shows.
         photo: The photograph, 8 bit or in [0, 1].
+        same_geometry: Angle whose normals and positions of the subject are the same: their files become links to it.
 
     Raises:
         DataError: if the folder holds samples of another uv layout or size.
         OutputError: if it cannot be written.
     """
     write_layout(folder, partial.layout, partial.inside)
+    linked = () if same_geometry is None else GEOMETRY
+    for kind in linked:
+        _link(*(sample_file(folder, kind, str(name), subject) for name in (same_geometry, angle)))
     for kind, picture in sample_pictures(partial).items():
-        write_png(sample_file(folder, kind, str(angle), subject), picture)
+        if kind not in linked:
+            write_png(sample_file(folder, kind, str(angle), subject), picture)
     for kind, values in {"position_map": (partial.positions + 1) / 2, "source": partial.source}.items():
-        write_npz(sample_file(folder, kind, str(angle), subject), {kind: encode_unit(values)})
+        if kind not in linked:
+            write_npz(sample_file(folder, kind, str(angle), subject), {kind: encode_unit(values)})
     if photo is not None:
         write_rgb(sample_file(folder, PHOTO, str(angle), subject), to_uint8(photo))
 
@@ -130,3 +145,13 @@ def sample_pictures(partial: Partial) -> dict[str, UInt8[np.ndarray, "Ht Wt *C"]
         "confidence": to_uint8(partial.confidence),
         "normal_map": normal_picture(partial),
     }
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system cannot."""
+    with atomic_path(target) as temporary:
+        temporary.unlink()
+        try:
+            temporary.hardlink_to(source)
+        except OSError:
+            shutil.copyfile(source, temporary)

@@ -66,11 +66,12 @@ class LiteSampler(nn.Module):
     def _look(self, inputs: Inputs, offsets: Float[Tensor, "N K H W 2"], logits: Float[Tensor, "N K H W"]) -> Sampled:
         samples, count, height, width = logits.shape
         grids = self._bases(height, width) + offsets
+        source = inputs.get("source", inputs["color"])  # blurred in the first steps of a training
         known = inputs["direct"] + inputs["mirrored"]
         weight = inputs["confidence"].clamp(min=TRUST) * known
         places = grids.reshape(samples, count * height, width, 2)
         with torch.autocast(logits.device.type, enabled=False):
-            color, found = sample_masked(inputs["color"].float(), weight.float(), places, wrap=self.config.wrap)
+            color, found = sample_masked(source.float(), weight.float(), places, wrap=self.config.wrap)
         color, found = (value.unflatten(2, (count, height)) for value in (color, found))
         weights = logits.softmax(1) * (found[:, 0] + FLOOR)
         weights = weights / weights.sum(1, keepdim=True)

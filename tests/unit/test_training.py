@@ -1,0 +1,163 @@
+"""Training of samplers and refiners: it learns, it can be interrupted, and it tells what it does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from neuraltex.config.learn import LearnConfig, LearnLossConfig, RefinerConfig, SamplerConfig, TrainConfig
+from neuraltex.core.errors import DataError, DivergenceError, ResumeError
+from neuraltex.learn.batches import Batches
+from neuraltex.learn.blur import blur_masked, blur_sample
+from neuraltex.learn.data.procedural_set import ProceduralSet, split_seeds
+from neuraltex.learn.networks import TextureNetworks, build_refiner, build_sampler
+from neuraltex.learn.objective import consistency_term, gradient_term, offset_variation
+from neuraltex.learn.prepare import layout_bases
+from neuraltex.learn.train import Material, Training, learning_rate
+from neuraltex.learn.validation import region_psnr
+
+SMALL = LearnConfig(
+    sampler=SamplerConfig(width=8, levels=3),
+    refiner=RefinerConfig(width=8, levels=2),
+    loss=LearnLossConfig(gradient=0.3, smooth=0.002),
+    train=TrainConfig(steps=60, batch=6, lr=3e-3, warmup_steps=5, val_every=0, checkpoint_every=0, amp=False),
+)
+
+
+@pytest.fixture(scope="module")
+def samples() -> Batches:
+    return Batches(ProceduralSet(split_seeds("train", 8), 32))
+
+
+def networks(samples: Batches, refiner: bool = False) -> TextureNetworks:
+    torch.manual_seed(0)
+    sampler = build_sampler(SMALL.sampler, layout_bases(samples, None, SMALL.sampler.hypotheses))
+    return TextureNetworks(sampler, build_refiner(SMALL.refiner, samples.mean()) if refiner else None)
+
+
+def changed(**train: object) -> LearnConfig:
+    return replace(SMALL, train=replace(SMALL.train, **train))
+
+
+def test_a_sampler_and_then_a_refiner_learn(samples: Batches) -> None:
+    both = networks(samples)
+    before = region_psnr(both, samples, 8)["unseen"]
+    training = Training(SMALL, both, Material(samples))
+    training.run()
+    sampled = region_psnr(training.finished(), samples, 8)["unseen"]
+    assert sampled > before + 1
+    refined = TextureNetworks(both.sampler, build_refiner(SMALL.refiner, samples.mean()))
+    weights = {name: value.clone() for name, value in refined.sampler.state_dict().items()}
+    training = Training(SMALL, refined, Material(samples))
+    training.run()
+    assert region_psnr(training.finished(), samples, 8)["unseen"] > sampled
+    assert all(torch.equal(value, weights[name]) for name, value in refined.sampler.state_dict().items())
+
+
+@pytest.mark.parametrize("gan", [0.0, 0.1])
+def test_an_interrupted_training_goes_on_bit_by_bit(samples: Batches, tmp_path, gan: float) -> None:
+    loss = replace(SMALL.loss, gan=gan, matching=gan)
+    config = replace(changed(steps=6, checkpoint_every=3, critic_width=8, gan_warmup=0.2), loss=loss)
+    size = 64 if gan else 32
+    data = Batches(ProceduralSet(split_seeds("train", 4), size))
+    whole = Training(config, networks(data), Material(data), tmp_path / "whole")
+    whole.run()
+    first = Training(config, networks(data), Material(data), tmp_path / "parts")
+    while first.step < 3:
+        first.advance()
+    first._save()
+    second = Training(config, networks(data), Material(data), tmp_path / "parts", resume=True)
+    assert second.step == 3
+    second.run()
+    expected, found = whole.finished().state_dict(), second.finished().state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
+
+
+def test_a_state_of_other_subjects_or_networks_is_refused(samples: Batches, tmp_path) -> None:
+    config = changed(steps=1)
+    Training(config, networks(samples), Material(samples, signature=("a", "b")), tmp_path).run()
+    with pytest.raises(ResumeError, match="data"):
+        Training(config, networks(samples), Material(samples, signature=("a", "c")), tmp_path, resume=True)
+    other = replace(config, sampler=replace(config.sampler, wrap=True))
+    with pytest.raises(ResumeError, match=r"network\.wrap"):
+        Training(other, networks(samples), Material(samples, signature=("a", "b")), tmp_path, resume=True)
+
+
+def test_a_loss_that_is_no_number_stops_the_training(samples: Batches) -> None:
+    training = Training(SMALL, networks(samples), Material(samples))
+    torch.nn.init.constant_(training.networks.sampler.weight_head.bias, float("nan"))
+    with pytest.raises(DivergenceError, match=r"Lower --train\.lr"):
+        training.advance()
+
+
+def test_the_rate_rises_and_falls() -> None:
+    config = changed(steps=100, warmup_steps=10, decay="linear", decay_share=0.5, lr=1.0)
+    rates = [learning_rate(step, config) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9:51] == pytest.approx([1.0] * 42)
+    assert rates[75] == pytest.approx(0.5)
+    assert learning_rate(100, changed(steps=100, decay="cosine")) == pytest.approx(0)
+    assert learning_rate(50, changed(steps=100, decay="cosine", lr=1.0)) == pytest.approx(0.5)
+
+
+def test_pairs_show_one_subject_in_one_color(samples: Batches) -> None:
+    class Twice:
+        """Every subject twice, with the same truth."""
+
+        def __init__(self) -> None:
+            self.own = ProceduralSet(split_seeds("train", 3), 32)
+
+        def __len__(self) -> int:
+            return 6
+
+        def arrays(self, index: int) -> dict[str, np.ndarray]:
+            return self.own.arrays(index % 3)
+
+        def subject(self, index: int) -> str:
+            return str(index % 3)
+
+    drawn = Batches(Twice()).draw(6, torch.Generator().manual_seed(1), 0.5, pairs=True)
+    assert torch.equal(drawn[1][:3], drawn[1][3:])
+    assert float(consistency_term(drawn[1], drawn[0]["inside"])) == 0
+
+
+def test_color_changes_are_the_same_for_input_and_truth(samples: Batches) -> None:
+    inputs, truth = samples.draw(4, torch.Generator().manual_seed(2), 0.9)
+    plain_inputs, plain_truth = samples.draw(4, torch.Generator().manual_seed(2), 0.0)
+    assert not torch.allclose(truth, plain_truth)
+    known = (inputs["direct"] > 0).expand_as(truth)
+    error = (inputs["color"] - truth)[known].abs().mean()
+    assert error < 2 * (plain_inputs["color"] - plain_truth)[known].abs().mean() + 0.05
+
+
+def test_no_samples_are_an_error() -> None:
+    with pytest.raises(DataError, match="no samples"):
+        Batches(())
+
+
+def test_blur_stays_inside_its_mask() -> None:
+    image, mask = torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
+    mask[..., :8] = 1
+    image[..., :8] = 0.7
+    image[..., 8:] = 100
+    found = blur_masked(image, mask, 2.0)
+    assert torch.allclose(found[..., :8], torch.tensor(0.7), atol=1e-5)
+    assert not found[..., 8:].any()
+    inputs = {"color": image, "direct": mask, "mirrored": torch.zeros_like(mask), "inside": mask}
+    assert blur_sample(inputs, image, 0.0)[1] is image
+
+
+def test_gradient_term_ignores_borders_of_charts() -> None:
+    truth, weight = torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)
+    weight[..., :4] = 1
+    shifted = truth + 0.5
+    assert float(gradient_term(shifted, truth, weight)) == pytest.approx(0, abs=1e-6)
+    ramp = torch.arange(8.0).expand(1, 3, 8, 8) * 0.1
+    assert float(gradient_term(ramp, truth, torch.ones(1, 1, 8, 8))) > 0.04
+
+
+def test_offset_variation_is_in_texels() -> None:
+    offsets = torch.zeros(1, 1, 4, 8, 2)
+    offsets[..., 0] = torch.arange(8.0) * (2 / 8)  # one texel more per texel
+    assert float(offset_variation(offsets, torch.ones(1, 1, 4, 8))) == pytest.approx(0.5)  # of u; none of v
