@@ -71,8 +71,8 @@ class Arguments:
     """Height and width of the photographs [px]."""
     lpips: bool = True
     """Also score LPIPS."""
-    overrides: tuple[str, ...] = ()
-    """Flags of every fit."""
+    overrides: str = ""
+    """Flags of every fit, in one string, e.g. --overrides="--loop.steps 40 --loss.l1 10"."""
     work: Path | None = None
     """Where scenes and runs go; a temporary folder by default."""
     output: Path | None = None
@@ -108,7 +108,7 @@ def run_scene(count: int, work: Path, arguments: Arguments) -> dict[str, Any]:
     runs, costs = [], {}
     for name in arguments.methods:
         runs.append(work / f"{count}-{name}")
-        flags = [*METHODS[name], *arguments.overrides]
+        flags = [*METHODS[name], *arguments.overrides.split()]
         if arguments.checkpoint is not None and "learned" in flags:
             flags += ["--prior.checkpoint", str(arguments.checkpoint)]
         data = ("--data", prepared, "--output-dir", runs[-1], "--overwrite", "--preset", arguments.preset)
@@ -171,13 +171,13 @@ def camera_at(mesh: Mesh, azimuth: float, pitch: float, size: int) -> Camera:
     low, high = mesh.corners.min((0, 1)), mesh.corners.max((0, 1))
     a, b = np.radians([azimuth, pitch])
     back = np.array([np.sin(a) * np.cos(b), np.sin(b), np.cos(a) * np.cos(b)])
-    eye = (low + high) / 2 + back * float((high - low).max()) * 2.5
+    eye = (low + high) / 2 + back * float((high - low).max()) * 3
     right = np.cross([0.0, 1.0, 0.0], back)
     right /= np.linalg.norm(right)
     pose = np.eye(4)
     pose[:3, :3] = np.stack([right, np.cross(back, -right), -back])
     pose[:3, 3] = -pose[:3, :3] @ eye
-    focal = size * 2.2
+    focal = size * 2.3
     return Camera(size, size, focal, focal, size / 2, size / 2, pose)
 
 

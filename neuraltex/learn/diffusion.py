@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from neuraltex.learn.baselines import fill_diffusion
 from neuraltex.learn.partial import Partial
 from neuraltex.learn.prediction import Prediction
-from neuraltex.texture.fill import push_pull
 
 MIN_CONFIDENCE = 0.1
 """Confidence from which a color is spread."""
@@ -16,6 +16,6 @@ def diffuse(partial: Partial) -> Prediction:
     What is seen at a grazing angle would be smeared over all that is unseen, and counts as unknown.
     """
     sure = partial.known & (partial.confidence > MIN_CONFIDENCE)
-    filled = push_pull(partial.color, sure if sure.any() else partial.known)
+    filled = fill_diffusion(partial.color, sure if sure.any() else partial.known)
     confidence = partial.inside.astype(np.float32)
     return Prediction(filled, filled, filled, np.ones_like(confidence), confidence)

@@ -106,7 +106,7 @@ def make_predictor(config: PriorConfig, layout: Layout) -> Predict:
     """
     if config.kind == "diffusion":
         return diffuse
-    from neuraltex.learn.predict import load_predictor  # type: ignore[attr-defined]  # noqa: PLC0415
+    from neuraltex.learn.load import load_predictor  # noqa: PLC0415
 
     return load_predictor(config.checkpoint, layout)
 

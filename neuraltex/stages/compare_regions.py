@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float, UInt8
 from neuraltex.config.schema import FitConfig
 from neuraltex.io.prepared import PreparedScene
 from neuraltex.learn.fuse import fuse_scene, scene_symmetry
-from neuraltex.metrics.image import psnr, ssim
+from neuraltex.metrics.texture import score_texture
 from neuraltex.metrics.view_groups import view_sides
+from neuraltex.report.pictures import reduce_mask
 
 LIGHT, GREY, DARK, OUTSIDE = 235, 140, 50, 0
 """Values of the picture: seen, in mirror image only, unseen, no chart."""
@@ -39,15 +40,10 @@ class TextureRegions:
     def scores(
         self, texture: Float[np.ndarray, "Ht Wt 3"], truth: UInt8[np.ndarray, "Ht Wt 3"]
     ) -> dict[str, float | None]:
-        """Return PSNR [dB] and SSIM of a texture in each region; unknown where a region is empty."""
-        inside = _enlarged(self.seen | self.mirrored | self.unseen, truth.shape)[..., None]
-        shown = np.where(inside, np.clip(texture, 0, 1), truth.astype(np.float32) / 255)
-        masks = {name: _enlarged(mask, truth.shape) for name, mask in vars(self).items() if mask.any()}
-        return {
-            f"{metric.__name__}_truth_{name}": metric(shown, truth, mask)
-            for name, mask in masks.items()
-            for metric in (psnr, ssim)
-        }
+        """Return PSNR [dB] and SSIM of a texture in each region that has texels."""
+        masks = {name: reduce_mask(mask, truth.shape) for name, mask in vars(self).items()}
+        found = score_texture(np.clip(texture, 0, 1), truth.astype(np.float32) / 255, masks)
+        return {f"{metric}_truth_{name}": row[metric] for name, row in found.items() for metric in ("psnr", "ssim")}
 
     @property
     def picture(self) -> UInt8[np.ndarray, "h w 3"]:
@@ -62,9 +58,3 @@ def held_out_sides(scene: PreparedScene) -> dict[str, str]:
     training = [view.camera for view in scene.split("train")]
     sides = view_sides(scene.mesh, training, [view.camera for view in views])
     return {} if sides is None else {view.name: side for view, side in zip(views, sides, strict=True)}
-
-
-def _enlarged(mask: Bool[np.ndarray, "h w"], shape: tuple[int, ...]) -> Bool[np.ndarray, "Ht Wt"]:
-    from neuraltex.report.pictures import reduce_mask
-
-    return reduce_mask(mask, shape)

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from box_scene import SIZE, box_texture, write_box_scene
 from scipy.ndimage import binary_dilation
 
 from neuraltex.cli import main
+from neuraltex.config.learn import LearnConfig, RefinerConfig, SamplerConfig
 from neuraltex.config.prior import PriorConfig
 from neuraltex.config.schema import FitConfig
 from neuraltex.fit.finish import PREDICTED, SEEN
@@ -16,10 +18,14 @@ from neuraltex.fit.run import read_run
 from neuraltex.io.images import write_exr
 from neuraltex.io.prepared import PreparedScene, read_prepared, write_prepared
 from neuraltex.learn.fuse import fuse_scene, scene_symmetry
+from neuraltex.learn.load import save_networks
+from neuraltex.learn.nets.sampling import identity_grid
+from neuraltex.learn.networks import TextureNetworks, build_refiner, build_sampler
 from neuraltex.learn.prior import scene_prior
 from neuraltex.metrics.image import psnr
 from neuraltex.stages.optimize import default_config
 from neuraltex.texture.fill import rasterize_charts
+from neuraltex.texture.layout import layout_of
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +122,48 @@ def test_fused_photographs_are_the_texture_where_they_show_it(scene: PreparedSce
     mirrored = fuse_scene(scene, config, scene_symmetry(scene, config.prior))
     assert mirrored.mirrored.sum() > 100
     assert np.array_equal(mirrored.direct, partial.direct)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(scene: PreparedScene, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Networks for the layout of the box as they are before any training."""
+    torch.manual_seed(0)
+    config = LearnConfig(
+        sampler=SamplerConfig(width=4, levels=2, hypotheses=1), refiner=RefinerConfig(width=4, levels=2)
+    )
+    networks = TextureNetworks(
+        build_sampler(config.sampler, identity_grid(32, 32)[None]), build_refiner(config.refiner)
+    )
+    path = tmp_path_factory.mktemp("networks") / "box.safetensors"
+    return save_networks(path, networks, config, layout_of(scene.mesh), 32, 0, "nothing", "CC0")
+
+
+def test_networks_predict_what_is_unseen(scene: PreparedScene, checkpoint: Path, tmp_path: Path) -> None:
+    prior = ("--prior.kind", "learned", "--prior.checkpoint", str(checkpoint), "--prior.size", "64")
+    plain, run = optimize(scene, tmp_path / "plain"), optimize(scene, tmp_path / "run", *prior)
+    assert run.manifest["prior"] == "learned"
+    assert (run.coverage == PREDICTED).any()
+    well, truth = clearly_seen(scene), box_texture()
+    assert psnr(run.texture, truth, well) > psnr(plain.texture, truth, well) - 0.1
+
+
+def test_steps_improve_on_the_prediction(scene: PreparedScene, checkpoint: Path, tmp_path: Path) -> None:
+    learned = ("--prior.kind", "learned", "--prior.checkpoint", str(checkpoint), "--prior.size", "64")
+    flags = (*learned, "--texture.init", "learned")
+    start = optimize(scene, tmp_path / "start", *flags)
+    run = optimize(scene, tmp_path / "run", *flags, *GRADIENT, "--prior.refresh-every", "8")
+    well, truth = clearly_seen(scene), box_texture()
+    assert psnr(run.texture, truth, well) > psnr(start.texture, truth, well) + 0.5
+    assert np.array_equal(run.coverage, start.coverage)
+
+
+def test_layout_without_networks_is_an_error(
+    scene: PreparedScene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["optimize", "--data", str(scene.path), "--output-dir", str(tmp_path / "r"), "--prior.kind", "learned"])
+    assert stopped.value.code == 1
+    assert "no checkpoint ships for the uv layout" in capsys.readouterr().err
 
 
 def test_prior_without_its_file_is_an_error(

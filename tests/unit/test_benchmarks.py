@@ -242,11 +242,11 @@ def test_learned_prior_is_judged_by_unseen_and_seen_pixels(load):
 
 def test_bodies_are_photographed_whole_and_from_the_right_side(load):
     module, mesh = load("learned_prior"), box_mesh()
-    front, side = module.camera_at(mesh, 0, 0, 64), module.camera_at(mesh, 90, 20, 64)
+    front, side = module.camera_at(mesh, 0, 0, 64), module.camera_at(mesh, 90, 5, 64)
     assert front.center[2] > 4
     np.testing.assert_allclose(front.center[:2], 0, atol=1e-9)
     assert side.center[0] > 4
-    assert side.center[1] > 1
+    assert side.center[1] > 0.4
     xy, depth = front.project(np.array([[0.0, 1, 0], [1, 0, 0]]))
     assert (depth > 0).all()
     assert xy[0, 1] < 32 < xy[1, 0]  # up is up, and +x is on the right
