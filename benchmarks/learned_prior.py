@@ -53,7 +53,7 @@ SCORES = ("psnr", "ssim", "lpips")
 class Arguments:
     """What to run."""
 
-    texture: Path = data_dir() / "textures_smpl" / "deepfashion_050.jpg"
+    texture: Path = data_dir() / "textures_smpl" / "deepfashion_005.jpg"
     """Texture of the body, of a subject that networks were not trained on."""
     mesh: Path = data_dir() / "textures_smpl" / "mesh" / "SMPL_female_default_resolution.obj"
     """Body with the uv layout of the texture."""

@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from machine import RESULTS, data_dir, describe_machine, write_result
+from machine import RESULTS, data_dir, describe_machine, measure, write_result
 from verbs import timed_verb
 
 from neuraltex.core.files import read_json
+from neuraltex.learn.checkpoint import read_about
+from neuraltex.learn.data.dataset import FolderSet
+from neuraltex.learn.evaluate import partial_from_arrays
+from neuraltex.learn.load import load_predictor
+from neuraltex.learn.train import STATES
+from neuraltex.learn.trainer_state import latest_trainer_state
 
 ABLATIONS: dict[str, tuple[str, ...]] = {
     "full": (),
@@ -27,7 +33,6 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "no blur": ("--train.blur", "0"),
 }
 """Flags of every row of the ablations; all are samplers alone on procedural figures."""
-COSTS = ("seconds", "cpu_seconds", "peak_gb", "load_average_before")
 TARGETS = {"procedural_unseen_db": 6.0, "geometry_db": 2.0, "refiner_psnr_loss_db": 0.1, "predict_seconds": 2.0}
 
 
@@ -44,7 +49,9 @@ class Arguments:
     ablation_steps: int = 1000
     """Steps of every row of the ablations."""
     work: Path | None = None
-    """Where samples and checkpoints go, and are found again; a temporary folder by default."""
+    """Where samples and checkpoints go; a temporary folder by default."""
+    reuse: bool = False
+    """Take checkpoints that are in the work folder as they are, and only score them."""
     output: Path | None = None
     """File to write; benchmarks/results/learned_textures.json by default."""
 
@@ -65,12 +72,15 @@ class Bench:
     def train(self, name: str, network: str, data: Path, *flags: object) -> dict[str, Any]:
         """Train a network; returns its cost and where the checkpoint is."""
         folder = self.work / name
+        path = folder / f"{network}.safetensors"
+        if self.arguments.reuse and path.is_file():
+            return describe(path)
         steps = ("--train.steps", self.arguments.steps) if self.arguments.steps else ()
-        cost = timed_verb(
+        timed_verb(
             *("train", "--network", network, "--data", data, "--output-dir", folder, "--overwrite"),
             *(*weights(), *steps, *flags),
         )
-        return {**cost, "checkpoint": folder / f"{network}.safetensors"}
+        return describe(path)
 
     def evaluate(self, name: str, data: Path, checkpoint: Path, *flags: object) -> list[dict[str, Any]]:
         """Score a checkpoint beside the fills; returns one row per region and method."""
@@ -95,6 +105,14 @@ def main() -> None:
             found[name] = {**PARTS[name](bench), "commit": describe_machine()["commit"]}
             print(name, found[name], flush=True)
     print(write_result("learned_textures", {"targets": TARGETS, "parts": found}, arguments.output))
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return where a checkpoint is and what its training took; sharing a core with others counts."""
+    about, state = read_about(path), latest_trainer_state(path.parent / STATES)
+    train = about.config["train"]
+    facts = {"steps": about.step, "batch": train["batch"], "size": about.resolution, "seconds": round(state.seconds, 1)}
+    return {"checkpoint": path, "training": {**facts, "bytes": path.stat().st_size, "data": about.data}}
 
 
 def weights() -> tuple[object, ...]:
@@ -144,11 +162,15 @@ def both_networks(
     refiner = bench.train(f"{name}-refiner", "refiner", data, *start, *subjects)
     rows = bench.evaluate(f"{name}-refiner", data, refiner["checkpoint"], *flags)
     rows += [{**row, "method": "sampler only"} for row in alone if row["method"] == "predicted"]
-    costs = {
-        key: {"seconds": cost["seconds"], "peak_gb": cost["peak_gb"]}
-        for key, cost in (("sampler", sampler), ("refiner", refiner))
-    }
-    return {"rows": rows, "training": costs}
+    training = {"sampler": sampler["training"], "refiner": refiner["training"]}
+    return {"rows": rows, "training": training, "predict_seconds": predict_seconds(refiner["checkpoint"], data)}
+
+
+def predict_seconds(checkpoint: Path, data: Path) -> float:
+    """Return the time that one prediction takes, the best of three [s]."""
+    samples, predictor = FolderSet(data, "test"), load_predictor(checkpoint)
+    partial = partial_from_arrays(samples.arrays(0), samples.layout)
+    return measure(lambda: predictor(partial), repeats=3)["best"]
 
 
 def ablations(bench: Bench) -> dict[str, Any]:

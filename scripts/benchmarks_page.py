@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from page_learned import learned_prior, learned_textures
 from page_quality import quality, readme_table
 from page_speed import robustness, speed
 from page_table import table
@@ -117,6 +118,8 @@ def _machine(name: str, result: dict[str, Any]) -> str:
 
 
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "learned_prior": learned_prior,
+    "learned_textures": learned_textures,
     "quality": lambda result: quality(result, IMAGES),
     "robustness": robustness,
     "sampling": sampling,

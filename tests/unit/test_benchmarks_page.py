@@ -118,7 +118,13 @@ def test_speed_names_the_ratio_to_the_floor_and_what_was_extrapolated(load):
     }
     texgen |= {"extrapolated_seconds": 9000.0, "measured_ratio": 25.0, "extrapolated_ratio": 750.0, "reached": False}
     parts = {
-        "accumulate": {"photos": 24, "pass": once, "cases": {"mip": case}, "floor": floor},
+        "accumulate": {
+            "photos": 24,
+            "pass": once,
+            "cases": {"mip": case},
+            "floor": floor,
+            "two_cores": {"cases": {"mip": case}},
+        },
         "end_to_end": {"fit": cost, "floor": floor, "over_floor": {"wall": 3.0, "cpu": 5.0}},
         "memory": {"photos": {"25": cost, "400": cost}, "kitchen_4096": cost, "castle_4096": cost},
         "two_processes": {
@@ -178,3 +184,25 @@ def test_the_committed_page_is_what_the_committed_results_give(load, tmp_path, m
     page.main()
     for name in ("README.md", "docs/benchmarks.md"):
         assert (tmp_path / name).read_text(encoding="utf-8") == (root / name).read_text(encoding="utf-8"), name
+
+
+def test_learned_textures_stand_beside_fills(load):
+    def scores(psnr):
+        return {"psnr": psnr, "ssim": 0.5, "l1": 0.1, "lpips": 0.25, "too_dark": 0.001}
+
+    rows = [{"region": "unseen", "method": name, **scores(psnr)} for name, psnr in (("mean", 12), ("predicted", 21.5))]
+    training = {"sampler": {"steps": 100, "batch": 8, "size": 64, "seconds": 125.0}}
+    part = {"rows": rows, "training": training, "predict_seconds": 0.25}
+    ablation = {region: scores(18.125) for region in ("unseen", "direct", "unseen+mirrored")}
+    parts = {"smpl": part, "ablations": {"rows": {"no geometry": ablation}, "steps": 50}}
+    page = load("page_learned").learned_textures({"parts": parts})
+    assert "| unseen | **predicted** | 21.500 | 0.500 | 0.250 | 0.001 |" in page
+    assert "sampler 100 steps of 8 in 2 min; a prediction takes 0.25 s" in page
+    assert "| no geometry | 18.12 | 18.12 | 18.12 | 0.001 |" in page
+    assert "Procedural" not in page
+
+
+def test_priors_are_listed_by_photographs(load):
+    found = {"mean": {"psnr": 20.0, "psnr_seen": 25.0}, "back": {"psnr": 18.5}}
+    result = {"texture": "t.jpg", "preset": "fast", "photos": {"1": {"learned": found}}}
+    assert "| 1 | learned | 20.000 | 25.000 |  | 18.500 |  |" in load("page_learned").learned_prior(result)

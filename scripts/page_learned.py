@@ -1,0 +1,84 @@
+"""The sections on learned textures of docs/benchmarks.md."""
+
+from typing import Any
+
+from page_table import table
+
+Part = dict[str, Any]
+
+REGIONS = ("unseen+mirrored", "unseen", "direct")
+SCORES = ("psnr", "ssim", "lpips", "too_dark")
+WORDS = {
+    "procedural": "Procedural figures, misaligned on purpose; held-out figures from five sides",
+    "smpl": "Clothed people over the SMPL layout; one front photograph of each held-out subject",
+    "makehuman": "Skins over the MakeHuman layout, learned from CC0 ones only (what ships); one front photograph of each "
+    "held-out subject",
+}
+
+
+def learned_textures(result: Part) -> str:
+    """Scores on held-out subjects beside plain fills, and what parts of the sampler are worth."""
+    sections = [
+        "## Learned textures\n\n`predicted` is the result of sampler and refiner with trusted observed texels put back, "
+        "`sampled` and `refined` are its parts, `sampler only` is the result of a sampler without a refiner. Means over "
+        "held-out samples.\n"
+    ]
+    parts = result["parts"]
+    sections += [_scores(WORDS[name], parts[name]) for name in WORDS if name in parts]
+    if "ablations" in parts:
+        sections.append(_ablations(parts["ablations"]))
+    return "\n".join(sections)
+
+
+def _scores(words: str, part: Part) -> str:
+    size = part["training"]["sampler"]["size"]
+    trainings = ", ".join(
+        f"{name} {found['steps']} steps of {found['batch']} in {found['seconds'] / 60:.0f} min"
+        for name, found in part["training"].items()
+    )
+    rows = []
+    for region in REGIONS:
+        for row in (row for row in part["rows"] if row["region"] == region):
+            name = f"**{row['method']}**" if row["method"] == "predicted" else row["method"]
+            rows.append([region, name, *(_number(row.get(score)) for score in SCORES)])
+    head = ("texels", "method", "PSNR", "SSIM", "LPIPS", "too dark")
+    facts = f"{size}^2; {trainings}; a prediction takes {part['predict_seconds']:.2f} s.\n\n"
+    return f"### {words}\n\n{facts}" + table(head, rows)
+
+
+def _ablations(part: Part) -> str:
+    rows = [
+        [name, *(f"{found[region]['psnr']:.2f}" for region in REGIONS), _number(found["unseen"]["too_dark"])]
+        for name, found in part["rows"].items()
+    ]
+    words = f"Samplers alone on procedural figures, {part['steps']} steps, one seed; PSNR of what was sampled.\n\n"
+    return "### What parts of the sampler are worth\n\n" + words + table(("sampler", *REGIONS, "too dark"), rows)
+
+
+def learned_prior(result: Part) -> str:
+    """What a prior is worth in a scene fit with few photographs."""
+    rows = []
+    for count, methods in result["photos"].items():
+        for method, found in methods.items():
+            scores = (found[side].get(key) for side, key in PRIOR_COLUMNS.values())
+            rows.append([count, method, *map(_number, scores)])
+    words = (
+        f"## Priors in scene fits\n\nA body in {result['texture']}, which nothing was learned from, fitted (`{result['preset']}`) "
+        "to few photographs and judged in held-out ones all around it, over all of its surface; PSNR. Run: "
+        "`python benchmarks/learned_prior.py`.\n\n"
+    )
+    return words + table(("photographs", "method", *PRIOR_COLUMNS), rows)
+
+
+PRIOR_COLUMNS = {
+    "all": ("mean", "psnr"),
+    "seen": ("mean", "psnr_seen"),
+    "unseen": ("mean", "psnr_unseen"),
+    "back views": ("back", "psnr"),
+    "unseen in back views": ("back", "psnr_unseen"),
+}
+"""Columns by side and score."""
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
