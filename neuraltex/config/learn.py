@@ -50,8 +50,8 @@ class LearnLossConfig:
     """Absolute difference of the image gradients from the true texture's, at three scales."""
     unseen: float = 1.0
     """Weight of texels that were not seen directly, relative to those that were."""
-    salient: float = 0.0
-    """Additional weight of salient texels (e.g. the face) where the training data mark them."""
+    parts: float = 0.0
+    """Absolute difference again, as the sum over the parts of the layout of their means (--train.parts)."""
     smooth: float = 0.05
     """Total variation of the sampler's offsets inside charts."""
     off_mask: float = 0.1
@@ -92,6 +92,8 @@ class TrainConfig:
     """Share of the steps over which the learning rate falls."""
     warmup_steps: int = 50
     """Steps over which the learning rate rises linearly from 0."""
+    parts: Literal["charts", "smpl"] = "charts"
+    """Parts of --loss.parts: every chart, or the published boxes of the SMPL layout, the head six times."""
     curriculum: Literal["none", "lite", "paper"] = "none"
     """Inputs of the first steps: real partial textures, or true textures seen through the mask, then warped."""
     blur: float = 0.0

@@ -56,8 +56,7 @@ def texture_terms(result: Float[Tensor, "N 3 H W"], truth: Float[Tensor, "N 3 H 
 
 def texel_weights(inputs: Inputs, config: LearnLossConfig) -> Float[Tensor, "N 1 H W"]:
     """Return how much every texel counts: not outside charts, and by whether it was seen directly."""
-    weight = torch.where(inputs["direct"] > 0, 1.0, config.unseen) * inputs["inside"]
-    return weight * (1 + config.salient * inputs["salient"]) if "salient" in inputs else weight
+    return torch.where(inputs["direct"] > 0, 1.0, config.unseen) * inputs["inside"]
 
 
 def gradient_term(

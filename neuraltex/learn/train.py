@@ -26,6 +26,7 @@ from neuraltex.learn.nets.inputs import Inputs
 from neuraltex.learn.nets.outputs import Refined, Sampled
 from neuraltex.learn.networks import TextureNetworks, autocast, detached, freeze
 from neuraltex.learn.objective import Terms, blended, consistency_term, refiner_terms, sampler_terms
+from neuraltex.learn.part_weights import part_l1
 from neuraltex.learn.perceptual import PerceptualTerms
 from neuraltex.learn.trainer_state import TrainerState, latest_trainer_state, write_trainer_state
 from neuraltex.learn.validation import contact_sheet, region_psnr
@@ -56,6 +57,7 @@ class Material:
         held_back: Samples of other subjects to watch it on, if any.
         curriculum: Makes the inputs of each step.
         perceptual: Perceptual terms, if their weights are wanted.
+        parts: Weight map of the parts of the layout (:mod:`neuraltex.learn.part_weights`), if their term is wanted.
         signature: What must be equal for a state to be resumed, besides the settings of the networks.
     """
 
@@ -63,6 +65,7 @@ class Material:
     held_back: Batches | None = None
     curriculum: Curriculum | None = None
     perceptual: PerceptualTerms | None = None
+    parts: Float[Tensor, "H W"] | None = None
     signature: tuple[str, ...] = ()
 
 
@@ -181,6 +184,8 @@ class Training:
             found = sampler_terms(sampled, inputs, truth, loss)
         else:
             found = refiner_terms(sampled, refined, inputs, truth, loss)
+        if self.material.parts is not None:
+            found["parts"] = part_l1(outcome.result, truth, self.material.parts)
         if loss.consistency:
             found["consistency"] = consistency_term(outcome.result, inside)
         if self.material.perceptual is not None:

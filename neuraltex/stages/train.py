@@ -100,7 +100,7 @@ def _material(config: Config, samples: FolderSet, device: str) -> Material:
     from neuraltex.learn.batches import Batches
     from neuraltex.learn.data.dataset import FolderSet
     from neuraltex.learn.perceptual import PerceptualTerms
-    from neuraltex.learn.prepare import make_curriculum
+    from neuraltex.learn.prepare import make_curriculum, make_parts
     from neuraltex.learn.train import Material
 
     train = Batches(samples, device)
@@ -110,8 +110,9 @@ def _material(config: Config, samples: FolderSet, device: str) -> Material:
     names = tuple(sorted({samples.subject(index) for index in range(len(samples))}))
     name = config.train.curriculum if config.network == "sampler" else "none"
     curriculum = make_curriculum(name, samples.rest_mesh, train.size, device)
+    parts = make_parts(config.train.parts, samples.rest_mesh, train.size, device) if config.loss.parts else None
     watched = None if held_back is None else Batches(held_back, device)
-    return Material(train, watched, curriculum, terms, names)
+    return Material(train, watched, curriculum, terms, parts, names)
 
 
 def _networks(config: Config, samples: FolderSet, material: Material, device: str) -> TextureNetworks:

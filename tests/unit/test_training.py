@@ -13,7 +13,7 @@ from neuraltex.learn.blur import blur_masked, blur_sample
 from neuraltex.learn.data.procedural_set import ProceduralSet, split_seeds
 from neuraltex.learn.networks import TextureNetworks, build_refiner, build_sampler
 from neuraltex.learn.objective import consistency_term, gradient_term, offset_variation
-from neuraltex.learn.prepare import layout_bases
+from neuraltex.learn.prepare import layout_bases, make_curriculum, make_parts
 from neuraltex.learn.train import Material, Training, learning_rate
 from neuraltex.learn.validation import region_psnr
 
@@ -161,3 +161,28 @@ def test_offset_variation_is_in_texels() -> None:
     offsets = torch.zeros(1, 1, 4, 8, 2)
     offsets[..., 0] = torch.arange(8.0) * (2 / 8)  # one texel more per texel
     assert float(offset_variation(offsets, torch.ones(1, 1, 4, 8))) == pytest.approx(0.5)  # of u; none of v
+
+
+def test_the_published_networks_train_with_all_their_terms() -> None:
+    """A step of each at a small size, with curriculum, parts, pairs, critic and distance from what was sampled."""
+    data = ProceduralSet(split_seeds("train", 2), 64)
+    samples, mesh = Batches(data), data.rest_mesh
+    loss = LearnLossConfig(
+        l1=0, parts=1, gradient=0, smooth=0, off_mask=0, refined=0, consistency=1, gan=1, matching=1, sampled=10
+    )
+    train = TrainConfig(steps=2, batch=2, curriculum="paper", critic_width=8, gan_warmup=0, val_every=0, amp=False)
+    kinds = (SamplerConfig(kind="paper"), RefinerConfig(kind="paper"))
+    config = LearnConfig(sampler=kinds[0], refiner=kinds[1], loss=replace(loss, sampled=0), train=train)
+    parts = make_parts("charts", mesh, samples.size, "cpu")
+    assert float(parts.sum()) == pytest.approx(1)  # one chart
+    material = Material(samples, None, make_curriculum("paper", mesh, samples.size, "cpu"), None, parts)
+    networks = TextureNetworks(build_sampler(config.sampler))
+    before = [value.clone() for value in networks.sampler.parameters()]
+    training = Training(config, networks, material)
+    training.advance()
+    assert any(not torch.equal(a, b) for a, b in zip(before, networks.sampler.parameters(), strict=True))
+    both = TextureNetworks(networks.sampler, build_refiner(config.refiner))
+    refining = Training(replace(config, loss=loss), both, Material(samples, parts=parts))
+    refining.run()
+    terms = {name.rpartition("/")[2] for name in refining.monitor.history[-1]}
+    assert terms >= {"parts", "consistency", "gan", "matching", "sampled"}
