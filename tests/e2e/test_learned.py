@@ -1,6 +1,9 @@
 """From procedural figures through both trainings to predictions and scores, as a user runs them."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +97,18 @@ def test_held_out_subjects_are_scored_beside_fills(trained: Path, tmp_path: Path
     methods = {row["method"] for row in rows if row["region"] == "unseen"}
     assert methods >= {"nearest", "diffusion", "mirror+diffusion", "mean", "sampled", "refined", "predicted"}
     assert (tmp_path / "e" / "predictions.png").is_file()
+
+
+def test_two_processes_train_one_network(trained: Path, tmp_path: Path) -> None:
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "neuraltex")
+    flags = ("train", "--network", "sampler", "--data", trained / "data", "--output-dir", tmp_path / "s", *TINY)
+    command = [sys.executable, *launcher, *map(str, (*flags, *SMALL_NETS))]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == [str(tmp_path / "s" / "sampler.safetensors")]
+    assert read_about(tmp_path / "s" / "sampler.safetensors").step == 8
 
 
 def test_bad_input_is_named(trained: Path, partial: Path, tmp_path: Path, capsys) -> None:

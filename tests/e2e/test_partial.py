@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from head_scene import camera_at, head, head_texture, photograph, shrunk
+from iuv_cases import capsule_body, front_camera, render_iuv, render_photo, save_mat
 from PIL import Image
 
 from neuraltex.cli import main
@@ -198,3 +199,27 @@ def test_photographs_that_show_nothing_are_left_out(inputs, tmp_path):
     none = script(*flags, "--output", tmp_path / "none")
     assert none.returncode == 1
     assert "none of the 2 photographs" in none.stderr
+
+
+def test_an_iuv_map_takes_the_place_of_a_camera(tmp_path, capsys):
+    body, camera = capsule_body(), front_camera(192, 0.4)
+    texture = np.full((64, 64, 3), (200, 80, 40), np.uint8)
+    write_mesh(tmp_path / "body.obj", body.mesh)
+    save_mat(tmp_path / "UV_Processed.mat", body)
+    write_rgb(tmp_path / "photo.png", render_photo(body.mesh, texture, camera))
+    write_rgb(tmp_path / "photo_IUV.png", render_iuv(body.mesh, body.surface, camera)[..., ::-1])
+    flags = ("--image", tmp_path / "photo.png", "--mesh", tmp_path / "body.obj", "--size", 64)
+    table = ("--iuv", tmp_path / "photo_IUV.png", "--table", tmp_path / "UV_Processed.mat")
+
+    def run(*arguments: object) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as code:
+            main(["partial", *map(str, (*flags, "--output-dir", tmp_path / "out", *arguments))])
+        return int(code.value.code or 0), capsys.readouterr().err
+
+    assert run(*table)[0] == 0
+    found = read_partial(tmp_path / "out")
+    assert found.direct.sum() > 300
+    assert np.abs(found.color[found.direct] - np.array([200, 80, 40]) / 255).mean() < 0.02
+    code, error = run()
+    assert code == 2
+    assert "Give --camera, or --iuv and --table" in error
