@@ -14,6 +14,8 @@ from neuraltex.texture.layout import Layout
 
 SHIPPED = Path(__file__).resolve().parent / "weights"
 """Folder of the checkpoints that ship."""
+NETWORKS = ("sampler", "refiner")
+"""Settings in a checkpoint that say what the networks look like."""
 SAMPLER, BOTH = "sampler", "sampler+refiner"
 """Kinds of checkpoints."""
 
@@ -57,7 +59,8 @@ def load_networks(path: Path) -> tuple[TextureNetworks, About]:
     about, tensors = read_checkpoint(path)
     if about.kind not in (SAMPLER, BOTH):
         raise DataError(f"{path} holds {about.kind!r}", hint="Pass a checkpoint of: neuraltex train")
-    networks = networks_from_tensors(merge(LearnConfig(), about.config, str(path)), tensors)
+    shape = {name: about.config[name] for name in NETWORKS if name in about.config}  # what it was trained by may change
+    networks = networks_from_tensors(merge(LearnConfig(), shape, str(path)), tensors)
     load_weights(networks, tensors, path)
     return networks, about
 
