@@ -18,7 +18,7 @@ from neuraltex.texture.layout import Layout
 
 FEATHER = 3.0
 """Width of the rim over which observed texels fade into predicted ones [texel]."""
-TRUSTED = 0.5
+TRUSTED = 0.3
 """Confidence from which an observed texel is taken as it is."""
 
 
