@@ -13,7 +13,7 @@ done
 SKINS=${1:-${NEURALTEX_TEST_DATA:-$here/../shared/data}/skins_makehuman}
 WORK=${WORK:-$here/outputs/shipped}
 SAMPLER_STEPS=${SAMPLER_STEPS:-700}
-REFINER_STEPS=${REFINER_STEPS:-600}
+REFINER_STEPS=${REFINER_STEPS:-700}
 BATCH=${BATCH:-8}
 [ -d "$SKINS" ] || { echo "error: $SKINS is not a folder. Pass the folder with the skins." >&2; exit 2; }
 
@@ -25,7 +25,7 @@ learn=(train --data "$WORK/samples" --subjects "core_*" --train.batch "$BATCH" -
     --licence "core_*: CC0 (MakeHuman); community_*: mixed, not learned from" --output-dir "$WORK/samples" >&2
 "$neuraltex" "${learn[@]}" --network sampler --output-dir "$WORK/sampler" --train.steps "$SAMPLER_STEPS" >&2
 "$neuraltex" "${learn[@]}" --network refiner --sampler-checkpoint "$WORK/sampler/sampler.safetensors" --half \
-    --output-dir "$WORK/refiner" --train.steps "$REFINER_STEPS" >&2
+    --license "CC0 (core skins of MakeHuman)" --output-dir "$WORK/refiner" --train.steps "$REFINER_STEPS" >&2
 mkdir -p "$here/neuraltex/learn/weights"
 cp "$WORK/refiner/refiner.safetensors" "$here/neuraltex/learn/weights/makehuman.safetensors"
 echo "$here/neuraltex/learn/weights/makehuman.safetensors"

@@ -40,6 +40,8 @@ class Config(LearnConfig, Common):
     """Finished sampler, for --network refiner."""
     subjects: str = "*"
     """Pattern of the names of the subjects to learn from, e.g. core_* for those that shipped weights may come from."""
+    license: str = ""
+    """Terms of the subjects that are learned from, kept in the checkpoint; by default what the data say."""
     half: bool = False
     """Write the checkpoint in half precision, for shipping."""
     resume: bool = False
@@ -149,7 +151,7 @@ def _finish(config: Config, samples: FolderSet, training: Any) -> Result:
         training.material.train.size[0],
         training.step,
         words,
-        samples.licence or "not stated",
+        config.license or samples.licence or "not stated",
         half=config.half,
     )
     history = training.monitor.history
