@@ -60,7 +60,7 @@ def learned_prior(result: Part) -> str:
     rows = []
     for count, methods in result["photos"].items():
         for method, found in methods.items():
-            scores = (found[side].get(key) for side, key in PRIOR_COLUMNS.values())
+            scores = (found.get(side, {}).get(key) for side, key in PRIOR_COLUMNS.values())
             rows.append([count, method, *map(_number, scores)])
     words = (
         f"## Priors in scene fits\n\nA body in {result['texture']}, which nothing was learned from, fitted (`{result['preset']}`) "

@@ -18,6 +18,8 @@ from neuraltex.texture.layout import Layout
 
 FEATHER = 3.0
 """Width of the rim over which observed texels fade into predicted ones [texel]."""
+PAINTED = 0.5
+"""Confidence of texels that are painted; those read from known ones have up to 1."""
 TRUSTED = 0.3
 """Confidence from which an observed texel is taken as it is."""
 
@@ -71,7 +73,7 @@ class Predictor:
                 "confidence": sure
             }
         result = {"texture": blended(sampled, refined), "sampled": sampled.color, "refined": refined.color}
-        return {**result, "blend": refined.blend, "confidence": refined.blend * sure}
+        return {**result, "blend": refined.blend, "confidence": PAINTED + (1 - PAINTED) * refined.blend * sure}
 
 
 def pasted_share(partial: Partial) -> Float[np.ndarray, "Ht Wt"]:
