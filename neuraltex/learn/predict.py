@@ -16,6 +16,8 @@ from neuraltex.learn.prediction import Prediction
 from neuraltex.texture.fill import push_pull
 from neuraltex.texture.layout import Layout
 
+WHOLE = 0.99
+"""Share of a texel in charts from which it counts as one of them when a prediction is enlarged."""
 FEATHER = 3.0
 """Width of the rim over which observed texels fade into predicted ones [texel]."""
 PAINTED = 0.5
@@ -52,8 +54,10 @@ class Predictor:
             DataError: if the partial texture has another uv layout.
         """
         self.layout.require(partial.layout, "partial texture")
-        found = self.complete(inputs_from_partial(resize_partial(partial, self.size), self.device))
-        maps = {name: _resized(value, partial.inside.shape) for name, value in found.items()}
+        small = resize_partial(partial, self.size)
+        found = self.complete(inputs_from_partial(small, self.device))
+        whole = _shrunk(partial.inside[..., None].astype(np.float32), self.size)[..., 0] > WHOLE
+        maps = {name: _enlarged(value, whole, partial.inside.shape) for name, value in found.items()}
         texture = maps.pop("texture")
         if paste:
             share = pasted_share(partial)[..., None]
@@ -120,7 +124,13 @@ def _shrunk(values: Float[np.ndarray, "Ht Wt C"], size: int) -> Float[np.ndarray
     return hwc_from_chw(functional.interpolate(tensor, size=(size, size), mode="area")[0]).numpy()
 
 
-def _resized(values: Float[Tensor, "1 C h w"], shape: tuple[int, int]) -> Float[np.ndarray, "Ht Wt C"]:
-    if values.shape[-2:] != shape:
-        values = functional.interpolate(values.float(), size=shape, mode="bilinear", align_corners=False)
-    return hwc_from_chw(values[0].float()).cpu().numpy()
+def _enlarged(
+    values: Float[Tensor, "1 C h w"], inside: Bool[np.ndarray, "h w"], shape: tuple[int, int]
+) -> Float[np.ndarray, "Ht Wt C"]:
+    """Bring a prediction to the size of the texture; what networks make between charts must not bleed into them."""
+    values = values.float().cpu()
+    if values.shape[-2:] == shape:
+        return hwc_from_chw(values[0]).numpy()
+    filled = push_pull(hwc_from_chw(values[0].expand(3, -1, -1)).numpy(), inside)
+    large = functional.interpolate(chw_from_hwc(torch.from_numpy(filled))[None], size=shape, mode="bilinear")
+    return hwc_from_chw(large[0, : values.shape[1]]).numpy()
