@@ -233,13 +233,13 @@ def test_sampler_learns_to_look_at_what_is_known():
     inputs, target = symmetric()
     network = PaperSampler(8)
     optimizer, losses = torch.optim.Adam(network.parameters(), 3e-4), []
-    for _ in range(40):
+    for _ in range(80):
         found = network(inputs)
         losses.append((found.color - target).abs().mean())
         optimizer.zero_grad()
         losses[-1].backward()
         optimizer.step()
-    assert losses[-1] < 0.8 * losses[0]  # 0.24, then 0.16
+    assert losses[-1] < 0.8 * losses[0]  # 0.24, then 0.13 to 0.16 by the number of threads
     assert found.confidence[..., 32:].mean() > 0.2  # nothing is known there, so it looks elsewhere
 
 
