@@ -130,7 +130,7 @@ def procedural(bench: Bench) -> dict[str, Any]:
 def procedural_samples(bench: Bench) -> Path:
     """Return procedural figures seen from five sides."""
     flags = ("--procedural", bench.arguments.subjects, "--size", 64, "--azimuths", -60, 60, 30)
-    return bench.samples("procedural", *flags, "--licence", "procedural, Apache-2.0")
+    return bench.samples("procedural", *flags, "--license", "procedural, Apache-2.0")
 
 
 def smpl(bench: Bench) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def smpl(bench: Bench) -> dict[str, Any]:
     folder = data_dir() / "textures_smpl"
     bodies = [folder / "mesh" / f"SMPL_{name}_default_resolution.obj" for name in ("female", "male")]
     flags = ("--textures", folder / "*.jpg", "--bodies", *bodies, "--size", 128, "--val-share", 0.05)
-    data = bench.samples("smpl", *flags, "--licence", "no stated licence, research use")
+    data = bench.samples("smpl", *flags, "--license", "no stated license, research use")
     return both_networks(bench, "smpl", data, (), ("--angles", "0"))
 
 
@@ -147,7 +147,7 @@ def makehuman(bench: Bench) -> dict[str, Any]:
     folder = data_dir() / "skins_makehuman"
     bodies = sorted((folder / "mesh").glob("*.obj"))
     flags = ("--textures", folder / "*.jpg", "--bodies", *bodies, "--size", 128)
-    data = bench.samples("makehuman", *flags, "--licence", "core_*: CC0; community_*: mixed")
+    data = bench.samples("makehuman", *flags, "--license", "core_*: CC0; community_*: mixed")
     return both_networks(bench, "makehuman", data, ("--subjects", "core_*"), ("--angles", "0"))
 
 

@@ -28,5 +28,5 @@ neuraltex=${VENV:-$here/.venv}/bin/neuraltex
 if [ -z "$DATA" ]; then
     DATA=$OUTPUTS/procedural-$PROCEDURAL-$SIZE
     "$neuraltex" make-avatars --procedural "$PROCEDURAL" --size "$SIZE" --azimuths -60 60 30 --val-share 0.05 \
-        --licence "procedural, Apache-2.0" --output-dir "$DATA" >/dev/null
+        --license "procedural, Apache-2.0" --output-dir "$DATA" >/dev/null
 fi

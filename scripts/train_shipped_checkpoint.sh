@@ -22,7 +22,7 @@ neuraltex=${VENV:-$here/.venv}/bin/neuraltex
 learn=(train --data "$WORK/samples" --subjects "core_*" --train.batch "$BATCH" --overwrite)
 # All skins go into one folder, because some community skins are variants of core ones: variants share a split.
 "$neuraltex" make-avatars --textures "$SKINS"/*.jpg --bodies "$SKINS"/mesh/*.obj --size 128 \
-    --licence "core_*: CC0 (MakeHuman); community_*: mixed, not learned from" --output-dir "$WORK/samples" >&2
+    --license "core_*: CC0 (MakeHuman); community_*: mixed, not learned from" --output-dir "$WORK/samples" >&2
 "$neuraltex" "${learn[@]}" --network sampler --output-dir "$WORK/sampler" --train.steps "$SAMPLER_STEPS" >&2
 "$neuraltex" "${learn[@]}" --network refiner --sampler-checkpoint "$WORK/sampler/sampler.safetensors" --half \
     --license "CC0 (core skins of MakeHuman)" --output-dir "$WORK/refiner" --train.steps "$REFINER_STEPS" >&2

@@ -32,8 +32,8 @@ class AvatarConfig:
     """Share of the subjects kept out of training, to choose by."""
     duplicate_rms: float = 0.03
     """Textures that differ by less than this are variants of one subject and stay in one split [color in 0 to 1]."""
-    licence: str = ""
-    """Licence of the textures, kept with the samples and with what is trained on them."""
+    license: str = ""
+    """License of the textures, kept with the samples and with what is trained on them."""
 
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 4096:

@@ -5,21 +5,19 @@ Convention:
     ``truth``, and returns a texture [Ht, Wt, 3] in [0, 1]. Known texels keep their colors, except in ``mean``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.ndimage import distance_transform_edt
 
 from neuraltex.core.conventions import GREY
+from neuraltex.learn.bases import surface_places
+from neuraltex.learn.data.packed import Arrays
 from neuraltex.texture.fill import push_pull
 
-Arrays = Mapping[str, np.ndarray]
 Texture = Float[np.ndarray, "Ht Wt 3"]
 Baseline = Callable[[Arrays], Texture]
-
-NORMAL_WEIGHT = 0.1
-"""Distance in the canonical box that a normal turned by 60 degrees counts for: keeps front and back apart."""
 
 
 def fill_nearest(color: Texture, known: Bool[np.ndarray, "Ht Wt"]) -> Texture:
@@ -52,7 +50,7 @@ def fill_nearest_surface(
     known = known & inside
     if not known.any():
         return np.full_like(color, GREY)
-    places = np.concatenate([positions, NORMAL_WEIGHT * normals], -1)
+    places = surface_places(positions, normals)
     filled, missing = color.copy(), inside & ~known
     if missing.any():
         filled[missing] = color[known][KDTree(places[known]).query(places[missing])[1]]

@@ -31,16 +31,23 @@ def base_grids(
     Returns:
         Grids with the coordinates of ``grid_sample(align_corners=False)``; outside charts the identity.
     """
-    points, directions = positions[inside], NORMAL_WEIGHT * normals[inside]
+    points, directions = positions[inside], normals[inside]
     own = identity_grid(*inside.shape)
     grids = own.repeat(count, 1, 1, 1)
     if not len(points):
         return grids
-    tree, places = cKDTree(np.hstack([points, directions])), own[torch.from_numpy(inside)]
+    tree, places = cKDTree(surface_places(points, directions)), own[torch.from_numpy(inside)]
     for index in range(1, min(count, len(REFLECTIONS))):
         reflection = REFLECTIONS[index]
-        nearest = tree.query(np.hstack([points * reflection, directions * reflection]))[1]
+        nearest = tree.query(surface_places(points * reflection, directions * reflection))[1]
         grids[index][torch.from_numpy(inside)] = places[torch.from_numpy(nearest)]
     for index in range(len(REFLECTIONS), count):
         grids[index] = grids[index % len(REFLECTIONS)]
     return grids
+
+
+def surface_places(
+    positions: Float[np.ndarray, "*B 3"], normals: Float[np.ndarray, "*B 3"]
+) -> Float[np.ndarray, "*B 6"]:
+    """Return what tells whether points of a surface are near each other: where they are and where they face."""
+    return np.concatenate([positions, NORMAL_WEIGHT * normals], -1)

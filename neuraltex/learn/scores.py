@@ -1,15 +1,15 @@
 """Methods side by side on held-out samples: the scores of each, region by region."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 import numpy as np
 
 from neuraltex.core.runtime import progress
+from neuraltex.learn.data.dataset import SampleSet
+from neuraltex.learn.data.packed import Arrays
 from neuraltex.losses.lpips import Lpips
 from neuraltex.metrics.texture import METRICS, REGIONS, Scores, mean_scores, score_texture, texture_regions
 
-Arrays = Mapping[str, np.ndarray]
 Method = Callable[[Arrays], np.ndarray]
 """Takes the arrays of a sample and returns a texture [Ht, Wt, 3]."""
 
@@ -18,19 +18,7 @@ Row = dict[str, str | float]
 _DIGITS = {"psnr": 2, "ssim": 4, "l1": 4, "lpips": 4, "too_dark": 4}
 
 
-class Samples(Protocol):
-    """What is scored on; see :class:`neuraltex.learn.data.dataset.SampleSet`."""
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        ...
-
-    def arrays(self, index: int) -> Arrays:
-        """Return one sample."""
-        ...
-
-
-def compare_methods(samples: Samples, methods: Mapping[str, Method], lpips: Lpips | None = None) -> dict[str, Scores]:
+def compare_methods(samples: SampleSet, methods: Mapping[str, Method], lpips: Lpips | None = None) -> dict[str, Scores]:
     """Return the mean scores of every method over all samples.
 
     Args:

@@ -101,4 +101,4 @@ def _claim(config: Config, index: dict[str, Any]) -> Path:
 def _summary(index: dict[str, Any], written: int) -> dict[str, Any]:
     splits = list(index["split"].values())
     counts = {name: splits.count(name) for name in ("train", "val", "test")}
-    return {"subjects": len(splits), "samples_written": written, "split": counts, "licence": index["licence"]}
+    return {"subjects": len(splits), "samples_written": written, "split": counts, "license": index["license"]}

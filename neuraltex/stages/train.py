@@ -151,7 +151,7 @@ def _finish(config: Config, samples: FolderSet, training: Any) -> Result:
         training.material.train.size[0],
         training.step,
         words,
-        config.license or samples.licence or "not stated",
+        config.license or samples.license or "not stated",
         half=config.half,
     )
     history = training.monitor.history

@@ -42,7 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with samples, a sampler and a refiner, trained for next to no time."""
     folder = tmp_path_factory.mktemp("learned")
     figures = ("--procedural", 8, "--size", SIZE, "--azimuths", -30, 30, 60, "--test-share", 0.3, "--val-share", 0.2)
-    assert call("make-avatars", *figures, "--licence", "CC0", "--output-dir", folder / "data", "--quiet") == 0
+    assert call("make-avatars", *figures, "--license", "CC0", "--output-dir", folder / "data", "--quiet") == 0
     common = ("--data", folder / "data", *TINY, *SMALL_NETS)
     assert call("train", "--network", "sampler", "--output-dir", folder / "s", *common) == 0
     sampler = ("--sampler-checkpoint", folder / "s" / "sampler.safetensors", "--loss.lpips", 0)

@@ -34,7 +34,7 @@ def made(inputs, tmp_path_factory):
 
 def run(inputs, folder, *more):
     arguments = ["make-avatars", "--textures", str(inputs / "skins"), "--bodies", str(inputs / "body.obj")]
-    return call([*arguments, "--output-dir", str(folder), "--licence", "CC0", *SMALL, *more])
+    return call([*arguments, "--output-dir", str(folder), "--license", "CC0", *SMALL, *more])
 
 
 def call(arguments):
@@ -45,7 +45,7 @@ def call(arguments):
 
 def test_the_folder_says_what_it_holds(made):
     index = json.loads((made / "avatars.json").read_text())
-    assert index["licence"] == "CC0"
+    assert index["license"] == "CC0"
     assert index["variants"] == [["bob", "bob_variant"]]
     assert set(index["subjects"]) == set(index["split"]) == {"ann", "bob", "bob_variant"}
     assert index["split"]["bob"] == index["split"]["bob_variant"] != index["split"]["ann"]

@@ -32,7 +32,7 @@ from neuraltex.texture.layout import Layout, layout_of
 from neuraltex.texture.mirror import SymmetryMap
 
 INDEX = "avatars.json"
-"""What a folder of samples holds: settings, licence, subjects and their split."""
+"""What a folder of samples holds: settings, license, subjects and their split."""
 BODIES = "bodies"
 """Folder with the bodies."""
 THUMBNAIL = 64

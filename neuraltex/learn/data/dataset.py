@@ -122,9 +122,9 @@ class FolderSet:
         return self._items[index][1]
 
     @property
-    def licence(self) -> str:
-        """What the folder says about the licence of its textures; empty if nothing."""
-        return str(self._index.get("licence", ""))
+    def license(self) -> str:
+        """What the folder says about the license of its textures; empty if nothing."""
+        return str(self._index.get("license", ""))
 
     @cached_property
     def splits(self) -> dict[str, str]:
