@@ -56,6 +56,8 @@ class LearnLossConfig:
     """Total variation of the sampler's offsets inside charts."""
     off_mask: float = 0.1
     """Share of what the sampler reads that nobody knows."""
+    places: float = 0.0
+    """Distance of the places that the sampler looks at from where the color truly lies, for data that know (shift)."""
     sampled: float = 0.0
     """Absolute difference of the refiner's result from what was sampled."""
     refined: float = 0.5
@@ -101,6 +103,12 @@ class TrainConfig:
     before patterns [texel]."""
     blur_share: float = 0.3
     """Share of the steps in which they are blurred."""
+    places_share: float = 0.5
+    """Share of the steps over which --loss.places falls to 0."""
+    fused: float = 0.0
+    """Share of the samples that show what several photographs of their subject do, as in a scene with several views."""
+    fused_views: int = 8
+    """Largest number of photographs that are fused."""
     perceptual_every: int = 1
     """Evaluate VGG and LPIPS in every so many steps, their weight raised accordingly."""
     perceptual_batch: int = 4

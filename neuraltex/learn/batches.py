@@ -9,9 +9,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuraltex.core.errors import DataError
+from neuraltex.learn.baselines import mean_texture
 from neuraltex.learn.data.dataset import SampleSet
 from neuraltex.learn.data.packed import pack, unpack
-from neuraltex.learn.nets.inputs import ARRAYS, Inputs, inputs_from_arrays
+from neuraltex.learn.fused_batch import fuse_views
+from neuraltex.learn.nets.inputs import ARRAYS, SHIFT, Inputs, inputs_from_arrays
 
 
 class Batches:
@@ -33,10 +35,14 @@ class Batches:
         self._subject = np.array([samples.subject(index) for index in range(len(samples))])
         for index in range(len(samples)):
             arrays = samples.arrays(index)
-            for name, packed in pack({name: arrays[name] for name in (*ARRAYS, "truth")}).items():
+            wanted = {name: arrays[name] for name in (*ARRAYS, "truth", SHIFT) if name in arrays}
+            if index and SHIFT not in wanted:  # known of some samples only
+                self._packed.pop(SHIFT, None)
+            for name, packed in pack(wanted).items():
                 if index == 0:
                     self._packed[name] = np.empty((len(samples), *packed.shape), packed.dtype)
-                self._packed[name][index] = packed
+                if name in self._packed:
+                    self._packed[name][index] = packed
 
     def __len__(self) -> int:
         return len(self._packed["truth"])
@@ -49,11 +55,17 @@ class Batches:
 
     def mean(self) -> Float[Tensor, "3 H W"]:
         """Return the mean of all true textures."""
-        total = sum(truth.astype(np.float64) for truth in self._packed["truth"])
-        return torch.from_numpy((total / (255 * len(self))).astype(np.float32)).movedim(-1, 0)
+        truths = (unpack({"truth": truth})["truth"] for truth in self._packed["truth"])
+        return torch.from_numpy(mean_texture(truths)).movedim(-1, 0)
 
     def draw(
-        self, count: int, generator: torch.Generator, jitter: float, *, pairs: bool = False
+        self,
+        count: int,
+        generator: torch.Generator,
+        jitter: float,
+        *,
+        pairs: bool = False,
+        fusing: "Fusing | None" = None,
     ) -> tuple[Inputs, Float[Tensor, "N 3 H W"]]:
         """Return a random batch with random colors.
 
@@ -62,12 +74,15 @@ class Batches:
             generator: Decides which.
             jitter: Largest change of the gain of each channel; above 0.5 channels are shuffled, too.
             pairs: Let the second half of the batch show the subjects of the first half, in the same colors.
+            fusing: How many samples show several photographs.
         """
         half = count - count // 2 if pairs else count
         index = torch.randint(len(self), (half,), generator=generator).numpy()
         if pairs:
             index = np.concatenate([index, self._others(index[: count // 2], generator)])
         inputs, truth = self.take(index)
+        if fusing is not None:
+            inputs = self._fuse(inputs, index, fusing, generator)
         if not jitter:
             return inputs, truth
         change = draw_change(half, generator, jitter, truth.device)
@@ -84,11 +99,47 @@ class Batches:
             found.append(same[int(torch.randint(len(same), (1,), generator=generator))])
         return np.array(found, np.int64)
 
+    def _fuse(
+        self, inputs: Inputs, index: Int[np.ndarray, " N"], fusing: "Fusing", generator: torch.Generator
+    ) -> Inputs:
+        """Give some samples more photographs of their subjects; geometry stays that of the first."""
+        chosen = (torch.rand(len(index), generator=generator) < fusing.share).nonzero()[:, 0]
+        if not len(chosen):
+            return inputs
+        groups = [self._views(int(index[row]), fusing.views, generator) for row in chosen]
+        owner = torch.repeat_interleave(torch.arange(len(groups)), torch.tensor([len(group) for group in groups]))
+        views, _ = self.take(np.concatenate(groups))
+        fused = fuse_views(views, owner.to(self.device), len(groups))
+        places = chosen.to(self.device)
+        changed = {name: inputs[name].index_copy(0, places, value) for name, value in fused.items()}
+        return {name: value for name, value in {**inputs, **changed}.items() if name != SHIFT}
+
+    def _views(self, own: int, most: int, generator: torch.Generator) -> Int[np.ndarray, " M"]:
+        """Return a sample and random others of its subject, two at least where there are so many."""
+        others = np.flatnonzero(self._subject == self._subject[own])
+        others = others[others != own]
+        count = int(torch.randint(2, max(most, 2) + 1, (1,), generator=generator)) - 1
+        picked = torch.randperm(len(others), generator=generator)[:count].numpy()
+        return np.concatenate([[own], others[picked]]).astype(np.int64)
+
     def take(self, index: Int[np.ndarray, " N"] | Sequence[int]) -> tuple[Inputs, Float[Tensor, "N 3 H W"]]:
         """Return certain samples and their true textures."""
         arrays = unpack({name: values[index] for name, values in self._packed.items()})
         truth = torch.from_numpy(arrays.pop("truth")).movedim(-1, 1).contiguous().to(self.device)
         return inputs_from_arrays(arrays, self.device), truth
+
+
+@dataclass(frozen=True)
+class Fusing:
+    """How many samples of a batch show several photographs of their subject.
+
+    Args:
+        share: Of the samples.
+        views: Largest number of photographs; the number is drawn between 2 and this.
+    """
+
+    share: float
+    views: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuraltex.core.errors import ConfigError
-from neuraltex.learn.nets.inputs import APPEARANCE, Inputs
+from neuraltex.learn.nets.inputs import APPEARANCE, SHIFT, Inputs
 from neuraltex.learn.warps import PartWarps
 
 Name = Literal["none", "lite", "paper"]
@@ -110,4 +110,5 @@ class Curriculum:
             moved = self.warps.warp({name: value[some] for name, value in shown.items()}, scale, generator)
             shown = {name: value.index_copy(0, some, moved[name]) for name, value in shown.items()}
         use_real = real.to(target.device)[:, None, None, None]
-        return {**inputs, **{name: torch.where(use_real, seen[name], value) for name, value in shown.items()}}
+        others = {name: value for name, value in inputs.items() if name != SHIFT}  # true of real ones only
+        return {**others, **{name: torch.where(use_real, seen[name], value) for name, value in shown.items()}}

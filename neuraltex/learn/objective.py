@@ -8,6 +8,7 @@ from torch.nn import functional
 from neuraltex.config.learn import LearnLossConfig
 from neuraltex.learn.nets.inputs import Inputs
 from neuraltex.learn.nets.outputs import Refined, Sampled
+from neuraltex.learn.nets.sampling import identity_grid
 
 SCALES = 3
 """Sizes at which image gradients are compared, each half of the one before."""
@@ -84,6 +85,32 @@ def offset_variation(offsets: Float[Tensor, "N K H W 2"], inside: Float[Tensor, 
         pairs = torch.minimum(*(_part(inside, axis, end) for end in (False, True)))
         total = total + weighted_mean(texels.diff(dim=axis).abs().mean(-1), pairs)
     return total
+
+
+def places_term(
+    sampled: Sampled, shift: Float[Tensor, "N 2 H W"], inside: Float[Tensor, "N 1 H W"], *, wrap: bool
+) -> Float[Tensor, ""]:
+    """Return how far hypotheses look from where the color truly lies, in halves of the texture.
+
+    The color of texel x lies at x + shift, so a hypothesis whose base maps x to b(x) should look at b(x + shift).
+
+    Args:
+        sampled: What a sampler read.
+        shift: The true shifts.
+        inside: Texels in charts.
+        wrap: The texture is periodic in u.
+    """
+    height, width = inside.shape[2:]
+    true = identity_grid(height, width, shift.device) + shift.movedim(1, -1)
+    bases = (sampled.grids - sampled.offsets)[:1].permute(0, 1, 4, 2, 3).flatten(1, 2).expand(len(true), -1, -1, -1)
+    places = functional.grid_sample(bases, _turned(true, wrap), mode="nearest", align_corners=False)
+    places = places.unflatten(1, (-1, 2)).permute(0, 1, 3, 4, 2)
+    return weighted_mean(_turned(sampled.grids - places, wrap).abs().mean(-1), inside)
+
+
+def _turned(values: Float[Tensor, "*B 2"], wrap: bool) -> Float[Tensor, "*B 2"]:
+    """Bring u back into [-1, 1) by whole turns."""
+    return torch.stack([torch.remainder(values[..., 0] + 1, 2) - 1, values[..., 1]], -1) if wrap else values
 
 
 def weighted_mean(values: Float[Tensor, "N C H W"], weight: Float[Tensor, "N 1 H W"]) -> Float[Tensor, ""]:

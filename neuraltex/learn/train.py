@@ -18,14 +18,14 @@ from neuraltex.fit.distributed import sum_over_processes, wait_for_all
 from neuraltex.fit.guards import LossGuard, StopRequest, deferred_interrupt
 from neuraltex.fit.monitor import Monitor
 from neuraltex.learn.adversary import Adversary
-from neuraltex.learn.batches import Batches
+from neuraltex.learn.batches import Batches, Fusing
 from neuraltex.learn.blur import blur_sample
 from neuraltex.learn.curriculum import Curriculum
 from neuraltex.learn.ema import Ema
-from neuraltex.learn.nets.inputs import Inputs
+from neuraltex.learn.nets.inputs import SHIFT, Inputs
 from neuraltex.learn.nets.outputs import Refined, Sampled
 from neuraltex.learn.networks import TextureNetworks, autocast, detached, freeze
-from neuraltex.learn.objective import Terms, blended, consistency_term, refiner_terms, sampler_terms
+from neuraltex.learn.objective import Terms, blended, consistency_term, places_term, refiner_terms, sampler_terms
 from neuraltex.learn.part_weights import part_l1
 from neuraltex.learn.perceptual import PerceptualTerms
 from neuraltex.learn.trainer_state import TrainerState, latest_trainer_state, write_trainer_state
@@ -163,11 +163,20 @@ class Training:
         generator = torch.Generator().manual_seed(seed)
         count = max(1, train.batch // world_size())
         pairs = self.config.loss.consistency > 0
-        inputs, truth = self.material.train.draw(count, generator, train.color_jitter, pairs=pairs)
-        progress_share = self.step / max(train.steps, 1)
+        fusing = Fusing(train.fused, train.fused_views) if train.fused else None
+        inputs, truth = self.material.train.draw(count, generator, train.color_jitter, pairs=pairs, fusing=fusing)
         if self.material.curriculum is not None:
-            inputs = self.material.curriculum.apply(inputs, truth, progress_share, generator)
-        return blur_sample(inputs, truth, train.blur * max(0.0, 1 - progress_share / max(train.blur_share, 1e-9)))
+            inputs = self.material.curriculum.apply(inputs, truth, self._progress, generator)
+        return blur_sample(inputs, truth, train.blur * self._fading(train.blur_share))
+
+    @property
+    def _progress(self) -> float:
+        """Share of the steps that are taken."""
+        return self.step / max(self.config.train.steps, 1)
+
+    def _fading(self, share: float) -> float:
+        """Return what falls from 1 to 0 over a share of the steps."""
+        return max(0.0, 1 - self._progress / max(share, 1e-9))
 
     def _forward(self, inputs: Inputs) -> Outcome:
         with autocast(self.device, enabled=self._amp):
@@ -182,6 +191,10 @@ class Training:
         sampled, refined, loss, inside = outcome.sampled, outcome.refined, self.config.loss, inputs["inside"]
         if refined is None:
             found = sampler_terms(sampled, inputs, truth, loss)
+            fading = self._fading(self.config.train.places_share)
+            if loss.places and fading and SHIFT in inputs:
+                wrap = self.config.sampler.wrap
+                found["places"] = fading * places_term(sampled, inputs[SHIFT], inside, wrap=wrap)
         else:
             found = refiner_terms(sampled, refined, inputs, truth, loss)
         if self.material.parts is not None:

@@ -9,7 +9,9 @@ from test_atlas import square
 
 from neuraltex.core.errors import DataError
 from neuraltex.io.npz import read_npz
+from neuraltex.learn.batches import Batches
 from neuraltex.learn.data import files
+from neuraltex.learn.data.dataset import FolderSet
 from neuraltex.learn.partial import Partial
 from neuraltex.texture.atlas import canonical_positions, make_atlas
 from neuraltex.texture.layout import layout_of
@@ -59,3 +61,18 @@ def test_a_folder_holds_one_layout(tmp_path):
     (tmp_path / "layout.json").write_text(json.dumps({**content, "size": 3}))
     with pytest.raises(DataError, match="is no uv layout"):
         files.read_layout(tmp_path)
+
+
+def test_the_shift_of_a_sample_is_kept(tmp_path):
+    shift = np.random.default_rng(1).uniform(-0.2, 0.2, (16, 16, 2)).astype(np.float32)
+    files.write_sample(tmp_path, "anna", 0, partial(), shift=shift)
+    files.write_sample(tmp_path, "anna", 10, partial())
+    files.write_subject(tmp_path, "anna", partial().color)
+    files.write_sample(tmp_path, "bert", 10, partial())
+    files.write_subject(tmp_path, "bert", 1 - partial().color)
+    inside = partial().inside[..., None]
+    with_shift, without = FolderSet(tmp_path, "all", angles=[0]), FolderSet(tmp_path, "all", angles=[10])
+    np.testing.assert_allclose(with_shift.arrays(0)["shift"], shift * inside, atol=2e-4)
+    assert "shift" not in without.arrays(0)
+    assert "shift" in Batches(with_shift).take([0])[0]
+    assert "shift" not in Batches(FolderSet(tmp_path, "all")).take([0])[0]  # known of one of two

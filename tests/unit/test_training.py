@@ -1,6 +1,8 @@
 """Training of samplers and refiners: it learns, it can be interrupted, and it tells what it does."""
 
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +10,17 @@ import torch
 
 from neuraltex.config.learn import LearnConfig, LearnLossConfig, RefinerConfig, SamplerConfig, TrainConfig
 from neuraltex.core.errors import DataError, DivergenceError, ResumeError
-from neuraltex.learn.batches import Batches
+from neuraltex.learn.batches import Batches, Fusing
 from neuraltex.learn.blur import blur_masked, blur_sample
+from neuraltex.learn.data.dataset import FolderSet
+from neuraltex.learn.data.files import write_sample, write_subject
+from neuraltex.learn.data.procedural import Flaws, procedural_sample
 from neuraltex.learn.data.procedural_set import ProceduralSet, split_seeds
+from neuraltex.learn.fused_batch import fuse_views
+from neuraltex.learn.nets.outputs import Sampled
+from neuraltex.learn.nets.sampling import identity_grid
 from neuraltex.learn.networks import TextureNetworks, build_refiner, build_sampler
-from neuraltex.learn.objective import consistency_term, gradient_term, offset_variation
+from neuraltex.learn.objective import consistency_term, gradient_term, offset_variation, places_term
 from neuraltex.learn.prepare import layout_bases, make_curriculum, make_parts
 from neuraltex.learn.train import Material, Training, learning_rate
 from neuraltex.learn.validation import region_psnr
@@ -186,3 +194,80 @@ def test_the_published_networks_train_with_all_their_terms() -> None:
     refining.run()
     terms = {name.rpartition("/")[2] for name in refining.monitor.history[-1]}
     assert terms >= {"parts", "consistency", "gan", "matching", "sampled"}
+
+
+def looking_at(grids: torch.Tensor, bases: torch.Tensor) -> Sampled:
+    nothing = torch.zeros(1)
+    return Sampled(nothing, nothing, grids, nothing, grids - bases)
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+def test_places_are_right_where_the_base_of_the_true_place_is(wrap: bool) -> None:
+    own = identity_grid(8, 8)
+    mirror = own * torch.tensor([-1.0, 1.0])
+    bases = torch.stack([own, mirror])[None]
+    shift = torch.zeros(1, 2, 8, 8)
+    shift[:, 0] = 0.5  # two texels to the right
+    moved = own + torch.tensor([0.5, 0.0])
+    right = torch.stack([moved, moved * torch.tensor([-1.0, 1.0])])[None]
+    middle = torch.zeros(1, 1, 8, 8)
+    middle[..., :6] = 1  # no place leaves the texture
+    assert float(places_term(looking_at(right, bases), shift, middle, wrap=wrap)) < 1e-6
+    assert float(places_term(looking_at(bases, bases), shift, middle, wrap=wrap)) == pytest.approx(0.25)
+    everywhere = float(places_term(looking_at(right, bases), shift, torch.ones_like(middle), wrap=wrap))
+    assert everywhere < 1e-6 if wrap else everywhere > 0.01
+
+
+def test_true_places_teach_offsets(samples: Batches) -> None:
+    """With the term, hypotheses end nearer to where the colors are."""
+    left = {}
+    for weight in (0.0, 2.0):
+        config = replace(changed(places_share=10.0), loss=replace(SMALL.loss, places=weight))
+        training = Training(config, networks(samples), Material(samples))
+        training.run()
+        inputs, _ = samples.take(range(8))
+        with torch.no_grad():
+            found = training.finished().sampler(inputs)
+        left[weight] = float(places_term(found, inputs["shift"], inputs["inside"], wrap=False))
+    assert left[2.0] < 0.8 * left[0.0]
+
+
+def test_fused_views_show_what_any_of_them_does() -> None:
+    known = torch.tensor([[[1.0, 1, 0, 0]], [[0.0, 1, 0, 0]], [[0.0, 0, 1, 0]]])[:, None]
+    mirrored = torch.tensor([[[0.0, 0, 1, 0]], [[1.0, 0, 0, 1]], [[0.0, 0, 0, 0]]])[:, None]
+    confidence = torch.tensor([[[0.5, 1, 0.4, 0]], [[0.3, 0.8, 0, 0.2]], [[0, 0, 0.7, 0]]])[:, None]
+    color = torch.arange(3.0)[:, None, None, None].expand(3, 3, 1, 4) / 4
+    views = {"color": color, "direct": known, "mirrored": mirrored, "confidence": confidence}
+    fused = fuse_views(views, torch.tensor([0, 0, 1]), 2)
+    assert fused["direct"].tolist() == [[[[1, 1, 0, 0]]], [[[0, 0, 1, 0]]]]
+    assert fused["mirrored"].tolist() == [[[[0, 0, 1, 1]]], [[[0, 0, 0, 0]]]]
+    torch.testing.assert_close(fused["confidence"][0, 0, 0], torch.tensor([0.5, 1, 0.4, 0.2]))
+    share = float(1 / (1 + np.exp(2.0)))  # of the second view, less sure by 0.2
+    expected = [0.0, 0.25 * share, 0.0, 0.25]
+    torch.testing.assert_close(fused["color"][0, :, 0], torch.tensor([expected] * 3))
+    torch.testing.assert_close(fused["color"][1, 0, 0], torch.tensor([0, 0, 0.5, 0.0]))
+
+
+def test_a_batch_can_show_several_photographs(tmp_path) -> None:
+    folder = avatars(tmp_path)
+    data = Batches(folder)
+
+    def draw(share: float) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        return data.draw(6, torch.Generator().manual_seed(3), 0.0, fusing=Fusing(share, 4))
+
+    (alone, truth), (fused, same) = draw(0.0), draw(1.0)
+    assert torch.equal(truth, same)
+    assert (fused["direct"] >= alone["direct"]).all()
+    assert fused["direct"].sum() > 1.2 * alone["direct"].sum()
+    assert float((fused["direct"] * fused["mirrored"]).max()) == 0
+    error = ((fused["color"] - truth) * fused["direct"]).abs().sum() / (3 * fused["direct"].sum())
+    assert error < 1.3 * ((alone["color"] - truth) * alone["direct"]).abs().sum() / (3 * alone["direct"].sum())
+
+
+def avatars(folder: Path) -> FolderSet:
+    """Two figures, each seen from four sides."""
+    for seed, azimuth in product(range(2), (-135, -45, 45, 135)):
+        made = procedural_sample(seed, 32, azimuth=azimuth, flaws=Flaws(misaligned=False, jitter=0))
+        write_sample(folder, f"figure_{seed}", azimuth, made.partial)
+        write_subject(folder, f"figure_{seed}", made.truth)
+    return FolderSet(folder, "all")

@@ -10,6 +10,7 @@ Sampling and Refinement Networks", Computer Graphics Forum 2023, reads, with our
     direct/<angle>/<subject>_direct.png          255 where a photograph shows the texel itself
     confidence/<angle>/<subject>_confidence.png  0 to 1 as 0 to 255
     position_map/<angle>/<subject>_position_map.npz  positions, [-1, 1] as 0 to 65535 (uint16)
+    shift/<angle>/<subject>_shift.npz            from texels to their true colors, in halves of the texture (float16)
     source/<angle>/<subject>_source.npz          place in the photograph, [0, 1] as 0 to 65535 (uint16); 0 where unknown
     photo/<angle>/<subject>.jpg                  the photograph
     layout.json, inside.png                      uv layout of all samples, and 255 in its charts
@@ -33,7 +34,7 @@ from neuraltex.texture.fill import push_pull
 from neuraltex.texture.layout import Layout
 
 PICTURES = ("symmetry", "mask_symm", "direct", "confidence", "normal_map")
-ARRAYS = ("position_map", "source")
+ARRAYS = ("position_map", "source", "shift")
 GEOMETRY = ("normal_map", "position_map")
 """What of these depends on the target mesh only."""
 TEXTURE = "texture_map"
@@ -62,6 +63,7 @@ def write_sample(
     photo: Shaped[np.ndarray, "H W 3"] | None = None,
     *,
     same_geometry: str | int | None = None,
+    shift: Float[np.ndarray, "Ht Wt 2"] | None = None,
 ) -> None:
     """Write one subject seen from one angle; ``layout.json`` and ``inside.png`` with the first sample.
 
@@ -72,6 +74,8 @@ def write_sample(
         partial: What that view shows.
         photo: The photograph, 8 bit or in [0, 1].
         same_geometry: Angle whose normals and positions of the subject are the same: their files become links to it.
+        shift: From each texel to where in the partial texture its color truly lies, where that is known
+            (:class:`neuraltex.learn.data.procedural.Sample`).
 
     Raises:
         DataError: if the folder holds samples of another uv layout or size.
@@ -87,6 +91,8 @@ def write_sample(
     for kind, values in {"position_map": (partial.positions + 1) / 2, "source": partial.source}.items():
         if kind not in linked:
             write_npz(sample_file(folder, kind, str(angle), subject), {kind: encode_unit(values)})
+    if shift is not None:
+        write_npz(sample_file(folder, "shift", str(angle), subject), {"shift": shift.astype(np.float16)})
     if photo is not None:
         write_rgb(sample_file(folder, PHOTO, str(angle), subject), to_uint8(photo))
 

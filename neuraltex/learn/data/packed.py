@@ -9,15 +9,19 @@ Arrays = dict[str, np.ndarray]
 
 BYTES = ("color", "confidence", "truth")
 """Kept as 0 to 255 for [0, 1]."""
-SIGNED = ("normals", "positions")
+GEOMETRY = ("normals", "positions")
+SIGNED = (*GEOMETRY, "shift")
 """Kept as -32767 to 32767 for [-1, 1]: what the networks are told about the target must not show steps."""
 FLAGS = ("direct", "mirrored", "inside")
 """Kept as they are."""
 
 
-def sample_arrays(partial: Partial, truth: Float[np.ndarray, "Ht Wt 3"]) -> Arrays:
+def sample_arrays(
+    partial: Partial, truth: Float[np.ndarray, "Ht Wt 3"], shift: Float[np.ndarray, "Ht Wt 2"] | None = None
+) -> Arrays:
     """Return what networks learn from one sample."""
-    return {**{name: getattr(partial, name) for name in ("color", "confidence", *SIGNED, *FLAGS)}, "truth": truth}
+    seen = {name: getattr(partial, name) for name in ("color", "confidence", *GEOMETRY, *FLAGS)}
+    return {**seen, "truth": truth} | ({} if shift is None else {"shift": shift})
 
 
 def pack(arrays: Arrays) -> Arrays:

@@ -19,7 +19,7 @@ from neuraltex.learn.data import face, figure, vessel
 from neuraltex.learn.data.observe import observe, unrolled_atlas
 from neuraltex.learn.data.orbit import orbit_camera
 from neuraltex.learn.data.ornament import HELD_OUT_PATTERN, Canvas, Color
-from neuraltex.learn.data.tube import Grid, Surface, Warp, random_warp, smooth_noise
+from neuraltex.learn.data.tube import Grid, Surface, Values, Warp, random_warp, smooth_noise
 from neuraltex.learn.partial import Partial
 from neuraltex.texture.atlas import Atlas, make_atlas
 from neuraltex.texture.layout import Layout, layout_of
@@ -74,6 +74,8 @@ class Sample:
         photo: The photograph in [0, 1] (float32).
         azimuth: Where the photograph was taken from [degree].
         warp: The landmarks.
+        shift: From each texel of the target to where the template has its color, in halves of the texture, x to the
+            right and y downwards (float32).
     """
 
     partial: Partial
@@ -81,6 +83,7 @@ class Sample:
     photo: Float[np.ndarray, "H W 3"]
     azimuth: float
     warp: Warp
+    shift: Float[np.ndarray, "Ht Wt 2"]
 
 
 @dataclass(frozen=True)
@@ -126,13 +129,26 @@ def procedural_sample(
     atlas, layout = _layout(kind, size)
     partial, photo = observe(mesh, atlas, fine, camera, laid_out, layout, noise)
     truth = fine.reshape(size, 2, size, 2, 3).mean((1, 3)) * atlas.inside[..., None]
-    return Sample(partial, truth.astype(np.float32), photo, azimuth, warp)
+    shift = _shift(warp, size) if flaws.misaligned else np.zeros((size, size, 2), np.float32)
+    return Sample(partial, truth.astype(np.float32), photo, azimuth, warp, shift)
+
+
+def _shift(warp: Warp, size: int) -> Float[np.ndarray, "Ht Wt 2"]:
+    u, v = _centers(size)
+    there_u, there_v = warp.template_from_target(u, v)
+    return np.stack([2 * (there_u - u), 2 * (v - there_v)], -1).clip(-1, 1).astype(np.float32)
+
+
+def _centers(size: int) -> tuple[Values, Values]:
+    """Return u and v of all texels, row 0 at v = 1."""
+    centers = (np.arange(size) + 0.5) / size
+    u, v = np.meshgrid(centers, np.flip(centers))
+    return u, v
 
 
 def _paint(family: Kind, warp: Warp, rng: np.random.Generator, size: int, pattern: str) -> Color:
-    """Paint the texture of a sample, row 0 at v = 1."""
-    centers = (np.arange(size) + 0.5) / size
-    u, v = np.meshgrid(centers, np.flip(centers))
+    """Paint the texture of a sample."""
+    u, v = _centers(size)
     return family.paint(Canvas(u, v, *warp.template_from_target(u, v), 1 / size), rng, pattern)
 
 

@@ -41,5 +41,5 @@ def _write(folder: Path, config: AvatarConfig, kind: KindName, subject: str, see
         return False
     sample = procedural_sample(seed, config.size, kind=kind, azimuth=angle, photo_size=config.photo_size)
     write_subject(folder, subject, sample.truth)
-    write_sample(folder, subject, f"{angle:g}", sample.partial, sample.photo)
+    write_sample(folder, subject, f"{angle:g}", sample.partial, sample.photo, shift=sample.shift)
     return True

@@ -14,7 +14,7 @@ from neuraltex.learn.data.packed import Arrays, pack, sample_arrays, unpack
 from neuraltex.learn.data.procedural import Flaws, KindName, procedural_layout, procedural_sample, template_mesh
 from neuraltex.texture.layout import Layout
 
-VERSION = 4
+VERSION = 5
 """Rises whenever the procedure changes, so that no cache of an older one is read."""
 FIRST_SEED = {"train": 0, "val": 10_000_000, "test": 20_000_000, "ood": 30_000_000}
 """Splits differ by seed; ``ood`` also wears the pattern that no other split does."""
@@ -93,5 +93,5 @@ def _make(seeds: tuple[int, ...], size: int, kind: KindName, options: dict[str, 
     samples = []
     for seed in progress(seeds, label=f"procedural {kind}"):
         sample = procedural_sample(seed, size, kind=kind, **options)
-        samples.append(pack(sample_arrays(sample.partial, sample.truth)))
+        samples.append(pack(sample_arrays(sample.partial, sample.truth, sample.shift)))
     return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}

@@ -61,7 +61,7 @@ class SampleReader:
             DataError: if a file is missing, broken or of another size.
         """
         return {
-            **pack(self._seen(subject, angle)),
+            **pack({**self._seen(subject, angle), **self._shift(subject, angle)}),
             "inside": self._inside,
             "normals": self._shared("normals", sample_file(self._folder, "normal_map", angle, subject), self._normals),
             "positions": self._shared(
@@ -84,6 +84,14 @@ class SampleReader:
     def _confidence(self, subject: str, angle: str) -> Float[np.ndarray, "Ht Wt 1"]:
         path = sample_file(self._folder, "confidence", angle, subject)
         return self._read_rgb(path)[..., :1] if path.is_file() else np.ones((*self._charts.shape, 1), np.float32)
+
+    def _shift(self, subject: str, angle: str) -> Arrays:
+        """Where the color of each texel truly lies, for samples that know."""
+        path = sample_file(self._folder, "shift", angle, subject)
+        if not path.is_file():
+            return {}
+        values = self._checked(read_npz(path)["shift"], path)
+        return {"shift": self._reduce(values.astype(np.float32), self._charts)[0]}
 
     def _picture(self, path: Path) -> Float[np.ndarray, "ht wt 3"]:
         return self._reduce(self._read_rgb(path), self._charts)[0]

@@ -34,16 +34,19 @@ def inputs_from_partial(partial: Partial, device: torch.device | str = "cpu") ->
 
 ARRAYS = ("color", "direct", "mirrored", "confidence", "inside", "normals", "positions")
 """Fields of a partial texture that networks see."""
+SHIFT = "shift"
+"""From each texel to where its color truly lies; for the loss of samples that know, never shown to a network."""
 
 
 def inputs_from_arrays(arrays: Mapping[str, np.ndarray], device: torch.device | str = "cpu") -> Inputs:
     """Turn arrays ``[N, Ht, Wt]`` or ``[N, Ht, Wt, C]`` into inputs, and add uv.
 
     Args:
-        arrays: The fields of partial textures in :data:`ARRAYS`; what else there is, is ignored.
+        arrays: The fields of partial textures in :data:`ARRAYS`, and :data:`SHIFT` if known; all else is ignored.
         device: Where to put them.
     """
-    found = {name: _channels_first(torch.from_numpy(np.ascontiguousarray(arrays[name]))).to(device) for name in ARRAYS}
+    names = (*ARRAYS, SHIFT) if SHIFT in arrays else ARRAYS
+    found = {name: _channels_first(torch.from_numpy(np.ascontiguousarray(arrays[name]))).to(device) for name in names}
     found = {name: value.float() for name, value in found.items()}
     found["confidence"] = found["confidence"] * (found["direct"] + found["mirrored"])
     found["color"] = found["color"] * (found["direct"] + found["mirrored"])
