@@ -1,11 +1,12 @@
-"""What a prediction is worth in a scene fit: one body, few photographs, and all of it judged.
+"""What a prediction is worth in a scene fit: some bodies, few photographs of each, and all of them judged.
 
-Run: python benchmarks/learned_prior.py --texture T.jpg --mesh BODY.obj --methods none diffusion [--work DIR]
+Run: python benchmarks/learned_prior.py --checkpoint C [--textures T.jpg ...] [--methods none learned ...] [--work DIR]
 
-A textured body is photographed from 1, 3 and 8 places around its front, and from 12 held-out ones all around it. Every
-method fits a texture to the former; ``neuraltex compare --judge surface`` scores all of the surface in the latter, and
-apart seen and unseen pixels, front, side and back, and regions of the texture. A texture that networks were trained on
-must not be used. The body faces +z and stands along +y.
+Each textured body is photographed from 1, 3 and 8 places around its front, and from 12 held-out ones all around it.
+Every method fits a texture to the former; ``neuraltex compare --judge surface`` scores all of the surface in the
+latter, and apart seen and unseen pixels, front, side and back, and regions of the texture; means over bodies. Textures
+that networks were trained on must not be used: by default these are the first held-out ones, by name. Bodies face +z
+and stand along +y.
 """
 
 import json
@@ -19,7 +20,10 @@ import tyro
 from machine import data_dir, write_result
 from verbs import timed_verb
 
+from neuraltex.core.conventions import GREY
 from neuraltex.core.files import read_json
+from neuraltex.fit.finish import FILLED
+from neuraltex.fit.run import read_run, write_run
 from neuraltex.geometry.camera import Camera
 from neuraltex.geometry.mesh import Mesh, TexturedMesh
 from neuraltex.geometry.scene import Scene, View
@@ -27,6 +31,7 @@ from neuraltex.io import nerfstudio
 from neuraltex.io.images import read_rgb, write_rgb
 from neuraltex.io.meshes import read_mesh, write_mesh
 from neuraltex.io.prepared import read_prepared, write_prepared
+from neuraltex.learn.checkpoint import read_about
 from neuraltex.render.shade import TexturedRenderer
 
 PHOTOS = {1: (0,), 3: (-40, 0, 40), 8: (0, 45, 90, 135, 180, 225, 270, 315)}
@@ -34,8 +39,11 @@ PHOTOS = {1: (0,), 3: (-40, 0, 40), 8: (0, 45, 90, 135, 180, 225, 270, 315)}
 HELD_OUT = tuple(range(15, 375, 30))
 """Azimuths of those that judge; every second one is taken from above [deg]."""
 PITCH = 12.0
+SUBJECTS = ("deepfashion_005", "deepfashion_008", "deepfashion_023", "deepfashion_026")
+UNFILLED = "unfilled"
 METHODS: dict[str, tuple[str, ...]] = {
     "none": (),
+    UNFILLED: (),
     "diffusion": ("--prior.kind", "diffusion"),
     "diffusion_unmirrored": ("--prior.kind", "diffusion", "--prior.no-mirror"),
     "learned": ("--prior.kind", "learned"),
@@ -43,7 +51,10 @@ METHODS: dict[str, tuple[str, ...]] = {
     "learned_alone": ("--texture.init", "learned", "--loop.steps", "0"),
     "both": ("--texture.init", "learned", "--prior.kind", "learned"),
 }
-"""Flags of ``optimize``; ``none`` is the fit as it is, ``learned_alone`` the prediction as it is."""
+"""Flags of ``optimize``; ``none`` is the fit as it is, which fills smoothly what nobody saw, ``unfilled`` the same with
+mid-grey there, ``learned_alone`` the prediction as it is."""
+BASES = ("none", UNFILLED, "diffusion")
+"""What all others are compared with."""
 TARGETS = {"over_none_db": 3.0, "over_diffusion_db": 1.0, "seen_loss_db": 0.1, "many_loss_db": 0.05}
 """Of ``learned``: gains in unseen pixels of back views with up to 3 photographs; losses in seen ones, and with 8."""
 SCORES = ("psnr", "ssim", "lpips")
@@ -53,13 +64,13 @@ SCORES = ("psnr", "ssim", "lpips")
 class Arguments:
     """What to run."""
 
-    texture: Path = data_dir() / "textures_smpl" / "deepfashion_005.jpg"
-    """Texture of the body, of a subject that networks were not trained on."""
+    textures: tuple[Path, ...] = tuple(data_dir() / "textures_smpl" / f"{name}.jpg" for name in SUBJECTS)
+    """Textures of the bodies, of subjects that networks were not trained on."""
     mesh: Path = data_dir() / "textures_smpl" / "mesh" / "SMPL_female_default_resolution.obj"
-    """Body with the uv layout of the texture."""
+    """Body with the uv layout of the textures."""
     photos: tuple[int, ...] = tuple(PHOTOS)
     """Some of 1, 3, 8."""
-    methods: tuple[str, ...] = ("none", "diffusion")
+    methods: tuple[str, ...] = ("none", "unfilled", "diffusion", "learned")
     """Some of the keys of METHODS."""
     preset: str = "fast"
     """Preset of ``neuraltex optimize``."""
@@ -86,28 +97,58 @@ def main() -> None:
         raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(METHODS)}, {tuple(PHOTOS)} photos")
     with tempfile.TemporaryDirectory() as temporary:
         work = (arguments.work or Path(temporary)).resolve()
-        results = {count: run_scene(count, work, arguments) for count in arguments.photos}
+        subjects = {
+            count: [run_scene(count, texture, work, arguments) for texture in arguments.textures]
+            for count in arguments.photos
+        }
+    results = {count: mean_methods(found) for count, found in subjects.items()}
     payload = {
-        "texture": arguments.texture.name,
+        "textures": [texture.name for texture in arguments.textures],
         "mesh": arguments.mesh.name,
         "preset": arguments.preset,
         "texture_size": arguments.texture_size,
         "image_size": arguments.image_size,
         "methods": {name: METHODS[name] for name in arguments.methods},
         "targets_db": TARGETS,
+        "networks": describe_networks(arguments.checkpoint),
         "photos": results,
         "verdicts": judge(results),
+        "subjects": {
+            str(count): [judge({count: methods})[str(count)] for methods in found] for count, found in subjects.items()
+        },
     }
     print(json.dumps(payload["verdicts"]), flush=True)
     print(write_result("learned_prior", payload, arguments.output))
 
 
-def run_scene(count: int, work: Path, arguments: Arguments) -> dict[str, Any]:
+def describe_networks(checkpoint: Path | None) -> dict[str, Any] | None:
+    """Return how long and on what networks were trained; ``None`` for those that ship."""
+    if checkpoint is None:
+        return None
+    about = read_about(checkpoint)
+    return {"steps": about.step, "data": about.data, "size": about.resolution}
+
+
+def mean_methods(subjects: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the means over subjects of all numbers; those that some lack are means over the others."""
+    found: dict[str, Any] = {}
+    for key in subjects[0]:
+        values = [subject[key] for subject in subjects if key in subject]
+        nested = isinstance(values[0], dict)
+        found[key] = mean_methods(values) if nested else round(sum(values) / len(values), 4)
+    return found
+
+
+def run_scene(count: int, texture: Path, parent: Path, arguments: Arguments) -> dict[str, Any]:
     """Fit one scene by all methods and score them."""
-    prepared = make_scene(count, work, arguments)
+    work = parent / texture.stem
+    prepared = make_scene(count, texture, work, arguments)
     runs, costs = [], {}
     for name in arguments.methods:
         runs.append(work / f"{count}-{name}")
+        if name == UNFILLED:
+            costs[name] = leave_grey(work / f"{count}-none", runs[-1])
+            continue
         flags = [*METHODS[name], *arguments.overrides.split()]
         if arguments.checkpoint is not None and "learned" in flags:
             flags += ["--prior.checkpoint", str(arguments.checkpoint)]
@@ -119,17 +160,25 @@ def run_scene(count: int, work: Path, arguments: Arguments) -> dict[str, Any]:
     timed_verb("compare", *data, *flags)
     methods = read_json(folder / "metrics.json")["methods"]
     found = {name: {**_rounded(methods[i]), "optimize": costs[name]} for i, name in enumerate(arguments.methods)}
-    print(count, json.dumps({name: entry["mean"] for name, entry in found.items()}), flush=True)
+    print(texture.stem, count, json.dumps({name: entry["mean"] for name, entry in found.items()}), flush=True)
     return found
 
 
-def make_scene(count: int, work: Path, arguments: Arguments) -> Path:
+def leave_grey(source: Path, target: Path) -> dict[str, Any]:
+    """Copy a run, with mid-grey where it filled in what no photograph shows; it costs nothing."""
+    run = read_run(source)
+    texture = np.where((run.coverage == FILLED)[..., None], np.float32(GREY), run.texture)
+    write_run(target, run.manifest, texture, run.coverage, run.history, (source / "config.yaml").read_text("utf-8"))
+    return {}
+
+
+def make_scene(count: int, texture: Path, work: Path, arguments: Arguments) -> Path:
     """Photograph the body and prepare the scene unless that is done; returns the prepared folder."""
     prepared = work / f"{count}-prepared"
     if (prepared / "scene.json").is_file():
         return prepared
     folder = work / f"{count}-photos"
-    photograph(folder, count, arguments)
+    photograph(folder, count, texture, arguments)
     flags = ("--texture-size", str(arguments.texture_size), "--test-every", "0", "--overwrite")
     timed_verb(
         "prepare", "--data", folder, "--mesh", folder / "ground_truth" / "mesh.obj", "--output-dir", prepared, *flags
@@ -140,9 +189,9 @@ def make_scene(count: int, work: Path, arguments: Arguments) -> Path:
     return prepared
 
 
-def photograph(folder: Path, count: int, arguments: Arguments) -> None:
+def photograph(folder: Path, count: int, source: Path, arguments: Arguments) -> None:
     """Write photographs of the body with their cameras, and its true texture."""
-    mesh, texture = read_mesh(arguments.mesh), read_rgb(arguments.texture)
+    mesh, texture = read_mesh(arguments.mesh), read_rgb(source)
     renderer = TexturedRenderer(TexturedMesh(mesh, (texture,), np.zeros(mesh.num_faces, np.int64)))
     places = [(f"photo_{k:02}", angle, 0.0) for k, angle in enumerate(PHOTOS[count])]
     places += [(f"held_out_{k:02}", angle, PITCH * (k % 2)) for k, angle in enumerate(HELD_OUT)]
@@ -182,7 +231,7 @@ def camera_at(mesh: Mesh, azimuth: float, pitch: float, size: int) -> Camera:
 
 
 def judge(results: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """Say what every method gains over ``none`` and over ``diffusion``, and whether the learned one does enough."""
+    """Say what every method gains over the plain ones, and whether the learned one does enough."""
     verdicts: dict[str, Any] = {}
     for count, methods in results.items():
         entry = {name: gains(methods, name) for name in methods if name != "none" and "none" in methods}
@@ -195,7 +244,7 @@ def judge(results: dict[int, dict[str, Any]]) -> dict[str, Any]:
 def gains(methods: dict[str, Any], name: str) -> dict[str, float]:
     """Return differences of PSNR [dB] in unseen and seen pixels, in back views and over all."""
     found = {}
-    for base in ("none", "diffusion"):
+    for base in BASES:
         if base in methods and base != name:
             for label, where, key in (
                 ("unseen", "mean", "psnr_unseen"),

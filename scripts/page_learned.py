@@ -63,9 +63,9 @@ def learned_prior(result: Part) -> str:
             scores = (found.get(side, {}).get(key) for side, key in PRIOR_COLUMNS.values())
             rows.append([count, method, *map(_number, scores)])
     words = (
-        f"## Priors in scene fits\n\nA body in {result['texture']}, which nothing was learned from, fitted (`{result['preset']}`) "
-        "to few photographs and judged in held-out ones all around it, over all of its surface; PSNR. Run: "
-        "`python benchmarks/learned_prior.py`.\n\n"
+        f"## Priors in scene fits\n\nBodies in {', '.join(result['textures'])}, which nothing was learned from, fitted (`{result['preset']}`) "
+        "to few photographs each and judged in held-out ones all around, over all of the surface; PSNR, means over bodies. `none` fills smoothly what no "
+        "photograph shows, `unfilled` is the same with mid-grey there. Run: `python benchmarks/learned_prior.py --checkpoint C`.\n\n"
     )
     return words + table(("photographs", "method", *PRIOR_COLUMNS), rows)
 

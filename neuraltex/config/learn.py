@@ -46,6 +46,8 @@ class LearnLossConfig:
 
     l1: float = 1.0
     """Absolute difference from the true texture, inside charts."""
+    l2: float = 0.0
+    """Squared difference: among colors that are equally likely it wants their mean, the absolute one their median."""
     gradient: float = 1.0
     """Absolute difference of the image gradients from the true texture's, at three scales."""
     unseen: float = 1.0

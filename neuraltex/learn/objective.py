@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from neuraltex.config.learn import LearnLossConfig
-from neuraltex.learn.nets.inputs import Inputs
+from neuraltex.learn.nets.inputs import SHIFT, Inputs
 from neuraltex.learn.nets.outputs import Refined, Sampled
 from neuraltex.learn.nets.sampling import identity_grid
 
@@ -33,7 +33,7 @@ def refiner_terms(
     terms = texture_terms(result, truth, weight)
     if config.refined:
         alone = texture_terms(refined.color, truth, weight)
-        terms["refined"] = config.l1 * alone["l1"] + config.gradient * alone["gradient"]
+        terms["refined"] = torch.stack([getattr(config, name) * value for name, value in alone.items()]).sum()
     if config.sampled:
         terms["sampled"] = weighted_mean((result - sampled.color).abs(), inputs["inside"])
     return terms
@@ -51,8 +51,10 @@ def blended(sampled: Sampled, refined: Refined) -> Float[Tensor, "N 3 H W"]:
 
 
 def texture_terms(result: Float[Tensor, "N 3 H W"], truth: Float[Tensor, "N 3 H W"], weight: Tensor) -> Terms:
-    """Return the difference from the true texture and that of the image gradients."""
-    return {"l1": weighted_mean((result - truth).abs(), weight), "gradient": gradient_term(result, truth, weight)}
+    """Return the difference from the true texture, absolute and squared, and that of the image gradients."""
+    difference = result - truth
+    means = {"l1": weighted_mean(difference.abs(), weight), "l2": weighted_mean(difference.square(), weight)}
+    return {**means, "gradient": gradient_term(result, truth, weight)}
 
 
 def texel_weights(inputs: Inputs, config: LearnLossConfig) -> Float[Tensor, "N 1 H W"]:
@@ -87,25 +89,28 @@ def offset_variation(offsets: Float[Tensor, "N K H W 2"], inside: Float[Tensor, 
     return total
 
 
-def places_term(
-    sampled: Sampled, shift: Float[Tensor, "N 2 H W"], inside: Float[Tensor, "N 1 H W"], *, wrap: bool
-) -> Float[Tensor, ""]:
+def places_term(sampled: Sampled, inputs: Inputs, *, wrap: bool) -> Float[Tensor, ""]:
     """Return how far hypotheses look from where the color truly lies, in halves of the texture.
 
-    The color of texel x lies at x + shift, so a hypothesis whose base maps x to b(x) should look at b(x + shift).
+    The color of texel x lies at x + shift, so a hypothesis whose base maps x to b(x) should look at b(x + shift). Where
+    nothing is known there, it may look wherever it wants.
 
     Args:
         sampled: What a sampler read.
-        shift: The true shifts.
-        inside: Texels in charts.
+        inputs: Partial textures that know their shift.
         wrap: The texture is periodic in u.
     """
-    height, width = inside.shape[2:]
-    true = identity_grid(height, width, shift.device) + shift.movedim(1, -1)
-    bases = (sampled.grids - sampled.offsets)[:1].permute(0, 1, 4, 2, 3).flatten(1, 2).expand(len(true), -1, -1, -1)
-    places = functional.grid_sample(bases, _turned(true, wrap), mode="nearest", align_corners=False)
-    places = places.unflatten(1, (-1, 2)).permute(0, 1, 3, 4, 2)
-    return weighted_mean(_turned(sampled.grids - places, wrap).abs().mean(-1), inside)
+    shift, inside = inputs[SHIFT], inputs["inside"]
+    samples, count, height, width = sampled.grids.shape[:4]
+    true = _turned(identity_grid(height, width, shift.device) + shift.movedim(1, -1), wrap)
+    bases = (sampled.grids - sampled.offsets)[:1].permute(0, 1, 4, 2, 3).flatten(1, 2).expand(samples, -1, -1, -1)
+    places = functional.grid_sample(bases, true, mode="nearest", align_corners=False)
+    places = places.unflatten(1, (count, 2)).permute(0, 1, 3, 4, 2)
+    looked = _turned(places, wrap).reshape(samples, count * height, width, 2)
+    known = functional.grid_sample(inputs["direct"] + inputs["mirrored"], looked, mode="nearest", align_corners=False)
+    weight = known.unflatten(2, (count, height))[:, 0] * inside
+    distance = _turned(sampled.grids - places, wrap).abs().mean(-1)
+    return (distance * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def _turned(values: Float[Tensor, "*B 2"], wrap: bool) -> Float[Tensor, "*B 2"]:

@@ -22,6 +22,8 @@ FEATHER = 3.0
 """Width of the rim over which observed texels fade into predicted ones [texel]."""
 PAINTED = 0.5
 """Confidence of texels that are painted; those read from known ones have up to 1."""
+REACH = 1 / 16
+"""Distance from observed texels over which their difference from a prediction fades to 1/e, as a share of the side."""
 TRUSTED = 0.3
 """Confidence from which an observed texel is taken as it is."""
 
@@ -61,7 +63,7 @@ class Predictor:
         texture = maps.pop("texture")
         if paste:
             share = pasted_share(partial)[..., None]
-            texture = partial.color * share + texture * (1 - share)
+            texture = partial.color * share + joined(texture, partial) * (1 - share)
         filled = push_pull(texture.astype(np.float32), partial.inside)
         confidence = np.where(partial.inside, maps.pop("confidence")[..., 0], 0).astype(np.float32)
         return Prediction(texture=filled, blend=maps.pop("blend")[..., 0], confidence=confidence, **maps)
@@ -85,6 +87,20 @@ def pasted_share(partial: Partial) -> Float[np.ndarray, "Ht Wt"]:
     depth = distance_transform_edt(np.pad(partial.direct | ~partial.inside, 1, mode="edge"))[1:-1, 1:-1]
     rim = np.clip(depth / FEATHER, 0, 1) * partial.direct
     return (rim * np.clip(partial.confidence / TRUSTED, 0, 1)).astype(np.float32)
+
+
+def joined(texture: Float[np.ndarray, "Ht Wt 3"], partial: Partial) -> Float[np.ndarray, "Ht Wt 3"]:
+    """Shift a prediction near observed texels toward them, so that it continues their colors.
+
+    What is added is the membrane through the differences at trusted texels, which fades with the distance to them
+    (P. Perez et al., "Poisson image editing", SIGGRAPH 2003).
+    """
+    trusted = partial.direct & (partial.confidence > TRUSTED)
+    if not trusted.any():
+        return texture
+    step = push_pull(np.where(trusted[..., None], partial.color - texture, 0).astype(np.float32), trusted)
+    fade = np.exp(-distance_transform_edt(~partial.direct) / (REACH * len(trusted))).astype(np.float32)
+    return (texture + step * fade[..., None]).clip(0, 1)
 
 
 def resize_partial(partial: Partial, size: int) -> Partial:

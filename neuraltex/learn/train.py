@@ -193,8 +193,7 @@ class Training:
             found = sampler_terms(sampled, inputs, truth, loss)
             fading = self._fading(self.config.train.places_share)
             if loss.places and fading and SHIFT in inputs:
-                wrap = self.config.sampler.wrap
-                found["places"] = fading * places_term(sampled, inputs[SHIFT], inside, wrap=wrap)
+                found["places"] = fading * places_term(sampled, inputs, wrap=self.config.sampler.wrap)
         else:
             found = refiner_terms(sampled, refined, inputs, truth, loss)
         if self.material.parts is not None:

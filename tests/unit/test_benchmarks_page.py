@@ -204,5 +204,5 @@ def test_learned_textures_stand_beside_fills(load):
 
 def test_priors_are_listed_by_photographs(load):
     found = {"mean": {"psnr": 20.0, "psnr_seen": 25.0}, "back": {"psnr": 18.5}}
-    result = {"texture": "t.jpg", "preset": "fast", "photos": {"1": {"learned": found}}}
+    result = {"textures": ["t.jpg"], "preset": "fast", "photos": {"1": {"learned": found}}}
     assert "| 1 | learned | 20.000 | 25.000 |  | 18.500 |  |" in load("page_learned").learned_prior(result)

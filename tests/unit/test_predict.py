@@ -1,5 +1,7 @@
 """Predictions: sizes, what is pasted back, and borders of charts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from neuraltex.learn.data.procedural import procedural_sample
 from neuraltex.learn.nets.inputs import Inputs
 from neuraltex.learn.networks import TextureNetworks, build_sampler
 from neuraltex.learn.partial import Partial
-from neuraltex.learn.predict import Predictor, pasted_share, resize_partial
+from neuraltex.learn.predict import Predictor, joined, pasted_share, resize_partial
 
 HEAD = procedural_sample(3, 64, kind="vessel", azimuth=0).partial
 
@@ -48,6 +50,20 @@ def test_trusted_texels_are_put_back_and_fade_at_their_rim() -> None:
     sure = share == 1
     assert np.allclose(found[sure], HEAD.color[sure], atol=1e-6)
     assert not np.allclose(painter(64)(HEAD, paste=False).texture[sure], HEAD.color[sure], atol=0.05)
+
+
+def test_a_prediction_continues_observed_colors() -> None:
+    """Next to them it takes their difference over, far away it stays what it is; without any it stays as a whole."""
+    left = np.arange(64) < 16
+    direct = HEAD.inside & left[None]
+    color = np.where(direct[..., None], np.full(3, 0.9), 0).astype(np.float32)
+    partial = replace(HEAD, color=color, direct=direct, mirrored=0 * direct, confidence=direct.astype(np.float32))
+    texture = np.full((64, 64, 3), 0.4, np.float32)
+    found = joined(texture, partial)[HEAD.inside.any(1).nonzero()[0][20]]
+    assert found[17] == pytest.approx(0.4 + 0.5 * np.exp(-2 / 4), abs=0.02)
+    assert (np.diff(found[16:], axis=0) < 1e-6).all()
+    assert found[50] == pytest.approx(0.4, abs=1e-3)
+    assert joined(texture, replace(partial, direct=0 * direct)) is texture
 
 
 def test_a_partial_texture_shrinks_to_means_of_what_is_known() -> None:

@@ -210,12 +210,18 @@ def test_places_are_right_where_the_base_of_the_true_place_is(wrap: bool) -> Non
     shift[:, 0] = 0.5  # two texels to the right
     moved = own + torch.tensor([0.5, 0.0])
     right = torch.stack([moved, moved * torch.tensor([-1.0, 1.0])])[None]
-    middle = torch.zeros(1, 1, 8, 8)
-    middle[..., :6] = 1  # no place leaves the texture
-    assert float(places_term(looking_at(right, bases), shift, middle, wrap=wrap)) < 1e-6
-    assert float(places_term(looking_at(bases, bases), shift, middle, wrap=wrap)) == pytest.approx(0.25)
-    everywhere = float(places_term(looking_at(right, bases), shift, torch.ones_like(middle), wrap=wrap))
+    known = torch.ones(1, 1, 8, 8)
+    inputs = {"shift": shift, "inside": known.clone(), "direct": known, "mirrored": 0 * known}
+    everywhere = float(places_term(looking_at(right, bases), inputs, wrap=wrap))
     assert everywhere < 1e-6 if wrap else everywhere > 0.01
+    inputs["inside"][..., 6:] = 0  # no place leaves the texture
+    assert float(places_term(looking_at(right, bases), inputs, wrap=wrap)) < 1e-6
+    assert float(places_term(looking_at(bases, bases), inputs, wrap=wrap)) == pytest.approx(0.25)
+    inputs["direct"] = inputs["direct"] * (own[None, None, ..., 0] < 0)  # half of the texture is not known
+    there = own[..., 0] < -0.5  # own places known here, mirrored ones elsewhere
+    half = looking_at(torch.where(torch.stack([there, ~there])[None, ..., None], right, 0 * right), bases)
+    assert float(places_term(half, inputs, wrap=wrap)) < 1e-6
+    assert float(places_term(half, inputs | {"direct": known}, wrap=wrap)) > 0.1
 
 
 def test_true_places_teach_offsets(samples: Batches) -> None:
@@ -228,7 +234,7 @@ def test_true_places_teach_offsets(samples: Batches) -> None:
         inputs, _ = samples.take(range(8))
         with torch.no_grad():
             found = training.finished().sampler(inputs)
-        left[weight] = float(places_term(found, inputs["shift"], inputs["inside"], wrap=False))
+        left[weight] = float(places_term(found, inputs, wrap=False))
     assert left[2.0] < 0.8 * left[0.0]
 
 
