@@ -31,8 +31,15 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "no mirror": ("--sampler.no-mirror",),
     "one hypothesis": ("--sampler.hypotheses", "1"),
     "no blur": ("--train.blur", "0"),
+    "no true places": ("--loss.places", "0"),
 }
 """Flags of every row of the ablations; all are samplers alone on procedural figures."""
+PROCEDURAL = ("--sampler.wrap", "--loss.l2", "4", "--train.lr", "1.5e-3")
+"""Flags of all samplers on procedural figures, whose textures go once around."""
+LONG = ("--train.steps", "8000", "--train.blur-share", "0.15")
+"""Those of the one that is scored; it takes 35 minutes on one core."""
+AROUND = ("--azimuths", -180, 160, 20)
+"""Photographs from all sides, of which networks for scenes with several views learn."""
 TARGETS = {"procedural_unseen_db": 6.0, "geometry_db": 2.0, "refiner_psnr_loss_db": 0.1, "predict_seconds": 2.0}
 
 
@@ -42,10 +49,10 @@ class Arguments:
 
     parts: tuple[str, ...] = ()
     """procedural, smpl, makehuman, ablations; all by default."""
-    subjects: int = 400
-    """Procedural subjects."""
+    subjects: int = 1000
+    """Procedural subjects, of which a twentieth is held out."""
     steps: int = 0
-    """Steps of every sampler, and of every refiner; 0 takes those of the preset."""
+    """Steps of every sampler, and of every refiner; 0 takes those of the part or the preset."""
     ablation_steps: int = 1000
     """Steps of every row of the ablations."""
     work: Path | None = None
@@ -78,7 +85,7 @@ class Bench:
         steps = ("--train.steps", self.arguments.steps) if self.arguments.steps else ()
         timed_verb(
             *("train", "--network", network, "--data", data, "--output-dir", folder, "--overwrite"),
-            *(*weights(), *steps, *flags),
+            *(*weights(), *flags, *steps),
         )
         return describe(path)
 
@@ -124,12 +131,13 @@ def weights() -> tuple[object, ...]:
 
 def procedural(bench: Bench) -> dict[str, Any]:
     """Procedural figures, misaligned on purpose, at 64^2: sampler and refiner on held-out figures."""
-    return both_networks(bench, "procedural", procedural_samples(bench), ("--sampler.wrap",), ())
+    flags, data = (*PROCEDURAL, *LONG), procedural_samples(bench)
+    return both_networks(bench, "procedural", data, sampler_flags=flags, score_flags=("--no-paste",))
 
 
 def procedural_samples(bench: Bench) -> Path:
     """Return procedural figures seen from five sides."""
-    flags = ("--procedural", bench.arguments.subjects, "--size", 64, "--azimuths", -60, 60, 30)
+    flags = ("--procedural", bench.arguments.subjects, "--size", 64, "--azimuths", -60, 60, 30, "--test-share", 0.05)
     return bench.samples("procedural", *flags, "--license", "procedural, Apache-2.0")
 
 
@@ -138,8 +146,8 @@ def smpl(bench: Bench) -> dict[str, Any]:
     folder = data_dir() / "textures_smpl"
     bodies = [folder / "mesh" / f"SMPL_{name}_default_resolution.obj" for name in ("female", "male")]
     flags = ("--textures", folder / "*.jpg", "--bodies", *bodies, "--size", 128, "--val-share", 0.05)
-    data = bench.samples("smpl", *flags, "--license", "no stated license, research use")
-    return both_networks(bench, "smpl", data, (), ("--angles", "0"))
+    data = bench.samples("smpl", *flags, *AROUND, "--license", "no stated license, research use")
+    return both_networks(bench, "smpl", data, train_flags=("--train.fused", "0.4"))
 
 
 def makehuman(bench: Bench) -> dict[str, Any]:
@@ -148,19 +156,24 @@ def makehuman(bench: Bench) -> dict[str, Any]:
     bodies = sorted((folder / "mesh").glob("*.obj"))
     flags = ("--textures", folder / "*.jpg", "--bodies", *bodies, "--size", 128)
     data = bench.samples("makehuman", *flags, "--license", "core_*: CC0; community_*: mixed")
-    return both_networks(bench, "makehuman", data, ("--subjects", "core_*"), ("--angles", "0"))
+    return both_networks(bench, "makehuman", data, train_flags=("--subjects", "core_*"))
 
 
 def both_networks(
-    bench: Bench, name: str, data: Path, train_flags: tuple[object, ...], flags: tuple[object, ...]
+    bench: Bench,
+    name: str,
+    data: Path,
+    *,
+    sampler_flags: tuple[object, ...] = (),
+    train_flags: tuple[object, ...] = (),
+    score_flags: tuple[object, ...] = ("--angles", "0"),
 ) -> dict[str, Any]:
     """Train and score a sampler, then a refiner on top of it."""
-    sampler = bench.train(f"{name}-sampler", "sampler", data, *train_flags)
-    alone = bench.evaluate(f"{name}-sampler", data, sampler["checkpoint"], *flags)
-    subjects = train_flags if "--subjects" in train_flags else ()
+    sampler = bench.train(f"{name}-sampler", "sampler", data, *train_flags, *sampler_flags)
+    alone = bench.evaluate(f"{name}-sampler", data, sampler["checkpoint"], *score_flags)
     start = ("--sampler-checkpoint", sampler["checkpoint"])
-    refiner = bench.train(f"{name}-refiner", "refiner", data, *start, *subjects)
-    rows = bench.evaluate(f"{name}-refiner", data, refiner["checkpoint"], *flags)
+    refiner = bench.train(f"{name}-refiner", "refiner", data, *start, *train_flags)
+    rows = bench.evaluate(f"{name}-refiner", data, refiner["checkpoint"], *score_flags)
     rows += [{**row, "method": "sampler only"} for row in alone if row["method"] == "predicted"]
     training = {"sampler": sampler["training"], "refiner": refiner["training"]}
     return {"rows": rows, "training": training, "predict_seconds": predict_seconds(refiner["checkpoint"], data)}
@@ -179,7 +192,7 @@ def ablations(bench: Bench) -> dict[str, Any]:
     for name, flags in ABLATIONS.items():
         folder = f"ablation-{name.replace(' ', '-')}"
         steps = ("--train.steps", bench.arguments.ablation_steps)
-        trained = bench.train(folder, "sampler", data, "--sampler.wrap", *steps, *flags)
+        trained = bench.train(folder, "sampler", data, *PROCEDURAL, *steps, *flags)
         rows = bench.evaluate(folder, data, trained["checkpoint"], "--no-paste", "--no-lpips")
         found[name] = {row["region"]: row for row in rows if row["method"] == "predicted"}
     return {"rows": found, "steps": bench.arguments.ablation_steps}
