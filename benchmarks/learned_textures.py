@@ -21,6 +21,7 @@ from neuraltex.learn.checkpoint import read_about
 from neuraltex.learn.data.dataset import FolderSet
 from neuraltex.learn.evaluate import partial_from_arrays
 from neuraltex.learn.load import load_predictor
+from neuraltex.learn.predict import Predictor
 from neuraltex.learn.train import STATES
 from neuraltex.learn.trainer_state import latest_trainer_state
 
@@ -176,13 +177,25 @@ def both_networks(
     rows = bench.evaluate(f"{name}-refiner", data, refiner["checkpoint"], *score_flags)
     rows += [{**row, "method": "sampler only"} for row in alone if row["method"] == "predicted"]
     training = {"sampler": sampler["training"], "refiner": refiner["training"]}
-    return {"rows": rows, "training": training, "predict_seconds": predict_seconds(refiner["checkpoint"], data)}
+    seconds = {str(side): predict_seconds(refiner["checkpoint"], data, side) for side in (0, 256)}
+    return {"rows": rows, "training": training, "predict_seconds": seconds.pop("0"), "predict_seconds_at": seconds}
 
 
-def predict_seconds(checkpoint: Path, data: Path) -> float:
-    """Return the time that one prediction takes, the best of three [s]."""
+def predict_seconds(checkpoint: Path, data: Path, side: int = 0) -> float:
+    """Return the time that one prediction takes, the best of three [s].
+
+    Args:
+        checkpoint: Networks.
+        data: Samples to predict one of.
+        side: Side of the texture that the networks work on, a multiple of the samples'; 0 takes theirs [texel].
+    """
     samples, predictor = FolderSet(data, "test"), load_predictor(checkpoint)
-    partial = partial_from_arrays(samples.arrays(0), samples.layout)
+    arrays = samples.arrays(0)
+    if side:
+        times = side // len(arrays["inside"])
+        arrays = {name: values.repeat(times, 0).repeat(times, 1) for name, values in arrays.items()}
+        predictor = Predictor(predictor.networks, predictor.layout, side)
+    partial = partial_from_arrays(arrays, samples.layout)
     return measure(lambda: predictor(partial), repeats=3)["best"]
 
 

@@ -42,7 +42,9 @@ def _scores(words: str, part: Part) -> str:
             name = f"**{row['method']}**" if row["method"] == "predicted" else row["method"]
             rows.append([region, name, *(_number(row.get(score)) for score in SCORES)])
     head = ("texels", "method", "PSNR", "SSIM", "LPIPS", "too dark")
-    facts = f"{size}^2; {trainings}; a prediction takes {part['predict_seconds']:.2f} s.\n\n"
+    seconds = {str(size): part["predict_seconds"], **part.get("predict_seconds_at", {})}
+    takes = ", ".join(f"{value:.2f} s at {side}^2" for side, value in seconds.items())
+    facts = f"{size}^2; {trainings}; networks and all around them take {takes}.\n\n"
     return f"### {words}\n\n{facts}" + table(head, rows)
 
 

@@ -192,12 +192,12 @@ def test_learned_textures_stand_beside_fills(load):
 
     rows = [{"region": "unseen", "method": name, **scores(psnr)} for name, psnr in (("mean", 12), ("predicted", 21.5))]
     training = {"sampler": {"steps": 100, "batch": 8, "size": 64, "seconds": 125.0}}
-    part = {"rows": rows, "training": training, "predict_seconds": 0.25}
+    part = {"rows": rows, "training": training, "predict_seconds": 0.25, "predict_seconds_at": {"256": 0.5}}
     ablation = {region: scores(18.125) for region in ("unseen", "direct", "unseen+mirrored")}
     parts = {"smpl": part, "ablations": {"rows": {"no geometry": ablation}, "steps": 50}}
     page = load("page_learned").learned_textures({"parts": parts})
     assert "| unseen | **predicted** | 21.500 | 0.500 | 0.250 | 0.001 |" in page
-    assert "sampler 100 steps of 8 in 2 min; a prediction takes 0.25 s" in page
+    assert "sampler 100 steps of 8 in 2 min; networks and all around them take 0.25 s at 64^2, 0.50 s at 256^2" in page
     assert "| no geometry | 18.12 | 18.12 | 18.12 | 0.001 |" in page
     assert "Procedural" not in page
 
