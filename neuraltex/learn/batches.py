@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from neuraltex.core.errors import DataError
@@ -22,13 +22,20 @@ class Batches:
     Args:
         samples: Where they come from.
         device: Where batches go.
+        first: Samples that are drawn; the others only join them when photographs are fused. All by default.
 
     Raises:
         DataError: if there are no samples.
     """
 
-    def __init__(self, samples: SampleSet, device: torch.device | str = "cpu") -> None:
-        if not len(samples):
+    def __init__(
+        self,
+        samples: SampleSet,
+        device: torch.device | str = "cpu",
+        first: Bool[np.ndarray, " N"] | None = None,
+    ) -> None:
+        self._first = np.arange(len(samples)) if first is None else np.flatnonzero(first)
+        if not len(self._first):
             raise DataError("there are no samples to learn from", source="--data", hint="Make more, or another split")
         self.device = device
         self._packed: dict[str, np.ndarray] = {}
@@ -77,7 +84,7 @@ class Batches:
             fusing: How many samples show several photographs.
         """
         half = count - count // 2 if pairs else count
-        index = torch.randint(len(self), (half,), generator=generator).numpy()
+        index = self._first[torch.randint(len(self._first), (half,), generator=generator).numpy()]
         if pairs:
             index = np.concatenate([index, self._others(index[: count // 2], generator)])
         inputs, truth = self.take(index)
@@ -94,7 +101,7 @@ class Batches:
         """Return for every sample a random one of the same subject, another one where there is any."""
         found = []
         for own in index:
-            same = np.flatnonzero(self._subject == self._subject[own])
+            same = self._first[self._subject[self._first] == self._subject[own]]
             same = same[same != own] if len(same) > 1 else same
             found.append(same[int(torch.randint(len(same), (1,), generator=generator))])
         return np.array(found, np.int64)

@@ -40,6 +40,8 @@ class Config(LearnConfig, Common):
     """Finished sampler, for --network refiner."""
     subjects: str = "*"
     """Pattern of the names of the subjects to learn from, e.g. core_* for those that shipped weights may come from."""
+    angles: tuple[str, ...] = ()
+    """Views to learn from; others of the subjects only join them with --train.fused. All by default."""
     license: str = ""
     """Terms of the subjects that are learned from, kept in the checkpoint; by default what the data say."""
     half: bool = False
@@ -99,13 +101,16 @@ def run(config: Config) -> Result:
 
 def _material(config: Config, samples: FolderSet, device: str) -> Material:
     """Put samples, curriculum and perceptual terms together."""
+    import numpy as np
+
     from neuraltex.learn.batches import Batches
     from neuraltex.learn.data.dataset import FolderSet
     from neuraltex.learn.perceptual import PerceptualTerms
     from neuraltex.learn.prepare import make_curriculum, make_parts
     from neuraltex.learn.train import Material
 
-    train = Batches(samples, device)
+    first = [not config.angles or samples.angle(index) in config.angles for index in range(len(samples))]
+    train = Batches(samples, device, np.array(first))
     splits = set(samples.splits.values())
     held_back = FolderSet(config.data, "val", size=config.train.size) if "val" in splits else None
     terms = PerceptualTerms(config, device, config.vgg_weights, config.lpips_weights)

@@ -270,6 +270,20 @@ def test_a_batch_can_show_several_photographs(tmp_path) -> None:
     assert error < 1.3 * ((alone["color"] - truth) * alone["direct"]).abs().sum() / (3 * alone["direct"].sum())
 
 
+def test_some_views_only_join_others(tmp_path) -> None:
+    folder = avatars(tmp_path)
+    first = np.array([folder.angle(index) == "45" for index in range(len(folder))])
+    data, generator = Batches(folder, first=first), torch.Generator().manual_seed(3)
+    ours = data.take(np.flatnonzero(first))[0]["direct"]
+    drawn = data.draw(6, generator, 0.0)[0]["direct"]
+    assert all((ours == one).all((1, 2, 3)).any() for one in drawn)
+    fused = data.draw(6, generator, 0.0, fusing=Fusing(1.0, 4))[0]["direct"]
+    assert all((one >= ours).all((1, 2, 3)).any() for one in fused)
+    assert fused.sum() > 1.2 * drawn.sum()
+    with pytest.raises(DataError, match="no samples to learn from"):
+        Batches(folder, first=~np.ones(len(folder), bool))
+
+
 def avatars(folder: Path) -> FolderSet:
     """Two figures, each seen from four sides."""
     for seed, azimuth in product(range(2), (-135, -45, 45, 135)):
