@@ -9,7 +9,7 @@ Part = dict[str, Any]
 REGIONS = ("unseen+mirrored", "unseen", "direct")
 SCORES = ("psnr", "ssim", "lpips", "too_dark")
 WORDS = {
-    "procedural": "Procedural figures, misaligned on purpose; held-out figures from five sides",
+    "procedural": "Procedural figures, misaligned on purpose; held-out figures from three random sides",
     "smpl": "Clothed people over the SMPL layout; one front photograph of each held-out subject",
     "makehuman": "Skins over the MakeHuman layout, learned from CC0 ones only (what ships); one front photograph of each "
     "held-out subject",

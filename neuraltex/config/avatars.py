@@ -16,6 +16,8 @@ class AvatarConfig:
     """Side of the square photographs [px]."""
     azimuths: tuple[float, float, float] = (-90, 90, 10)
     """First and last azimuth of the photographs and the step between them [degree]."""
+    azimuth_jitter: float = 0.0
+    """Largest random change of each of these, for procedural subjects [degree]."""
     elevation: float = 0.0
     """Height of the camera above the horizon [degree]."""
     front: Literal["+z", "-z", "+x", "-x"] = "+z"

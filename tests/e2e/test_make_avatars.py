@@ -165,6 +165,20 @@ def test_procedural_folders(tmp_path, capsys):
     np.testing.assert_array_equal(samples.arrays(1)["mirrored"], expected.partial.mirrored)
 
 
+def test_procedural_photographs_from_random_sides(tmp_path):
+    """Every photograph has a side of its own, the same again each time."""
+    for name, jitter in (("plain", "0"), ("random", "30"), ("again", "30")):
+        flags = ("--procedural", "3", "--azimuth-jitter", jitter, "--output-dir", str(tmp_path / name), *SMALL)
+        assert call(["make-avatars", *flags]) == 0
+    plain, random, again = (FolderSet(tmp_path / name, "all") for name in ("plain", "random", "again"))
+    changed = 0
+    for index in range(len(plain)):
+        seen = [samples.arrays(index)["direct"] for samples in (plain, random, again)]
+        np.testing.assert_array_equal(seen[1], seen[2])
+        changed += not np.array_equal(seen[0], seen[1])
+    assert changed >= len(plain) - 1
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neuraltex.config.avatars import AvatarConfig
 from neuraltex.core.files import write_json
 from neuraltex.core.runtime import progress
@@ -39,7 +41,8 @@ def _write(folder: Path, config: AvatarConfig, kind: KindName, subject: str, see
     """Write one sample, unless it is there; returns whether it was written."""
     if sample_file(folder, PHOTO, f"{angle:g}", subject).is_file():
         return False
-    sample = procedural_sample(seed, config.size, kind=kind, azimuth=angle, photo_size=config.photo_size)
+    change = np.random.default_rng([seed, round(angle + 360)]).uniform(-1, 1) * config.azimuth_jitter
+    sample = procedural_sample(seed, config.size, kind=kind, azimuth=angle + change, photo_size=config.photo_size)
     write_subject(folder, subject, sample.truth)
     write_sample(folder, subject, f"{angle:g}", sample.partial, sample.photo, shift=sample.shift)
     return True
