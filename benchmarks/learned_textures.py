@@ -38,6 +38,8 @@ PROCEDURAL = ("--sampler.wrap", "--loss.l2", "4", "--train.lr", "1.5e-3")
 """Flags of all samplers on procedural figures, whose textures go once around; on several charts that rate diverges."""
 LONG = ("--train.steps", "5000", "--train.blur-share", "0.15")
 """Those of the one that is scored; it takes 25 minutes on one core."""
+LONGER = 3
+"""How many times longer the two samplers are trained that tell what geometry is worth."""
 AROUND = ("--azimuths", -180, 160, 20)
 FUSED = ("--train.fused", 0.25, "--angles", *range(-80, 100, 20))
 """Photographs from all sides; those from the front half are learned from, in a quarter of the samples with others."""
@@ -54,7 +56,7 @@ class Arguments:
     """Procedural subjects, of which a twentieth is held out."""
     steps: int = 0
     """Steps of every sampler, and of every refiner; 0 takes those of the part or the preset."""
-    ablation_steps: int = 600
+    ablation_steps: int = 400
     """Steps of every row of the ablations."""
     work: Path | None = None
     """Where samples and checkpoints go; a temporary folder by default."""
@@ -208,15 +210,22 @@ def predict_seconds(checkpoint: Path, data: Path, side: int = 0) -> float:
 
 
 def ablations(bench: Bench) -> dict[str, Any]:
-    """Samplers without one of their parts, on procedural figures; a seed and a length for all."""
-    data, found = procedural_samples(bench), {}
-    for name, flags in ABLATIONS.items():
-        folder = f"ablation-{name.replace(' ', '-')}"
-        steps = ("--train.steps", bench.arguments.ablation_steps)
-        trained = bench.train(folder, "sampler", data, *PROCEDURAL, *steps, *flags)
-        rows = bench.evaluate(folder, data, trained["checkpoint"], "--no-paste", "--no-lpips")
-        found[name] = {row["region"]: row for row in rows if row["method"] == "predicted"}
-    return {"rows": found, "steps": bench.arguments.ablation_steps}
+    """Samplers without one of their parts, on procedural figures, one seed; geometry with more steps, too."""
+    steps, data = bench.arguments.ablation_steps, procedural_samples(bench)
+    rows = {name: ablated(bench, f"ablation-{name}", data, steps, *flags) for name, flags in ABLATIONS.items()}
+    long = {
+        name: ablated(bench, f"ablation-long-{name}", data, LONGER * steps, *ABLATIONS[name])
+        for name in ("full", "no geometry")
+    }
+    return {"rows": rows, "steps": steps, "long_rows": long, "long_steps": LONGER * steps}
+
+
+def ablated(bench: Bench, name: str, data: Path, steps: int, *flags: str) -> dict[str, Any]:
+    """Train a sampler and return its scores by region."""
+    folder = name.replace(" ", "-")
+    trained = bench.train(folder, "sampler", data, *PROCEDURAL, "--train.steps", steps, *flags)
+    rows = bench.evaluate(folder, data, trained["checkpoint"], "--no-paste", "--no-lpips")
+    return {row["region"]: row for row in rows if row["method"] == "predicted"}
 
 
 PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {

@@ -49,12 +49,16 @@ def _scores(words: str, part: Part) -> str:
 
 
 def _ablations(part: Part) -> str:
+    words = "Samplers alone on procedural figures, one seed; PSNR of what was sampled.\n\n"
+    lengths = [(part["steps"], part["rows"]), (part.get("long_steps"), part.get("long_rows", {}))]
     rows = [
-        [name, *(f"{found[region]['psnr']:.2f}" for region in REGIONS), _number(found["unseen"]["too_dark"])]
-        for name, found in part["rows"].items()
+        [steps, name, *(f"{found[region]['psnr']:.2f}" for region in REGIONS), _number(found["unseen"]["too_dark"])]
+        for steps, samplers in lengths
+        for name, found in samplers.items()
     ]
-    words = f"Samplers alone on procedural figures, {part['steps']} steps, one seed; PSNR of what was sampled.\n\n"
-    return "### What parts of the sampler are worth\n\n" + words + table(("sampler", *REGIONS, "too dark"), rows)
+    return (
+        "### What parts of the sampler are worth\n\n" + words + table(("steps", "sampler", *REGIONS, "too dark"), rows)
+    )
 
 
 def learned_prior(result: Part) -> str:

@@ -198,7 +198,7 @@ def test_learned_textures_stand_beside_fills(load):
     page = load("page_learned").learned_textures({"parts": parts})
     assert "| unseen | **predicted** | 21.500 | 0.500 | 0.250 | 0.001 |" in page
     assert "sampler 100 steps of 8 in 2 min; networks and all around them take 0.25 s at 64^2, 0.50 s at 256^2" in page
-    assert "| no geometry | 18.12 | 18.12 | 18.12 | 0.001 |" in page
+    assert "| 50 | no geometry | 18.12 | 18.12 | 18.12 | 0.001 |" in page
     assert "Procedural" not in page
 
 
