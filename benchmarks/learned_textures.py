@@ -31,7 +31,6 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "with curriculum": ("--train.curriculum", "lite"),
     "no mirror": ("--sampler.no-mirror",),
     "one hypothesis": ("--sampler.hypotheses", "1"),
-    "no true places": ("--loss.places", "0"),
 }
 """Flags of every row of the ablations; all are samplers alone on procedural figures."""
 PROCEDURAL = ("--sampler.wrap", "--loss.l2", "4", "--train.lr", "1.5e-3")
