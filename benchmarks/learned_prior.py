@@ -95,6 +95,8 @@ def main() -> None:
     arguments = tyro.cli(Arguments)
     if unknown := set(arguments.methods) - set(METHODS) | {str(n) for n in set(arguments.photos) - set(PHOTOS)}:
         raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(METHODS)}, {tuple(PHOTOS)} photos")
+    if UNFILLED in arguments.methods and "none" not in arguments.methods[: arguments.methods.index(UNFILLED)]:
+        raise SystemExit(f"{UNFILLED} is made of none: name that before it")
     with tempfile.TemporaryDirectory() as temporary:
         work = (arguments.work or Path(temporary)).resolve()
         subjects = {
@@ -132,7 +134,7 @@ def describe_networks(checkpoint: Path | None) -> dict[str, Any] | None:
 def mean_methods(subjects: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the means over subjects of all numbers; those that some lack are means over the others."""
     found: dict[str, Any] = {}
-    for key in subjects[0]:
+    for key in dict.fromkeys(key for subject in subjects for key in subject):
         values = [subject[key] for subject in subjects if key in subject]
         nested = isinstance(values[0], dict)
         found[key] = mean_methods(values) if nested else round(sum(values) / len(values), 4)

@@ -40,8 +40,9 @@ LONG = ("--train.steps", "6500", "--train.blur-share", "0.15")
 LONGER = 3
 """How many times longer the two samplers are trained that tell what geometry is worth."""
 AROUND = ("--azimuths", -180, 160, 20)
+"""Photographs from all sides."""
 FUSED = ("--train.fused", 0.25, "--angles", *range(-80, 100, 20))
-"""Photographs from all sides; those from the front half are learned from, in a quarter of the samples with others."""
+"""Those from the front half are learned from, in a quarter of the samples together with others."""
 TARGETS = {"procedural_unseen_db": 6.0, "geometry_db": 2.0, "refiner_psnr_loss_db": 0.1, "predict_seconds": 2.0}
 
 
@@ -152,7 +153,7 @@ def smpl(bench: Bench) -> dict[str, Any]:
     bodies = [folder / "mesh" / f"SMPL_{name}_default_resolution.obj" for name in ("female", "male")]
     flags = ("--textures", folder / "*.jpg", "--bodies", *bodies, "--size", 128, "--val-share", 0.05)
     data = bench.samples("smpl", *flags, *AROUND, "--license", "no stated license, research use")
-    return both_networks(bench, "smpl", data, train_flags=FUSED)
+    return both_networks(bench, "smpl", data, *FUSED)
 
 
 def makehuman(bench: Bench) -> dict[str, Any]:
@@ -161,24 +162,16 @@ def makehuman(bench: Bench) -> dict[str, Any]:
     bodies = sorted((folder / "mesh").glob("*.obj"))
     flags = ("--textures", folder / "*.jpg", "--bodies", *bodies, "--size", 128)
     data = bench.samples("makehuman", *flags, "--license", "core_*: CC0; community_*: mixed")
-    return both_networks(bench, "makehuman", data, train_flags=("--subjects", "core_*"))
+    return both_networks(bench, "makehuman", data, "--subjects", "core_*")
 
 
-def both_networks(
-    bench: Bench,
-    name: str,
-    data: Path,
-    *,
-    sampler_flags: tuple[object, ...] = (),
-    train_flags: tuple[object, ...] = (),
-    score_flags: tuple[object, ...] = ("--angles", "0"),
-) -> dict[str, Any]:
-    """Train and score a sampler, then a refiner on top of it."""
-    sampler = bench.train(f"{name}-sampler", "sampler", data, *train_flags, *sampler_flags)
-    alone = bench.evaluate(f"{name}-sampler", data, sampler["checkpoint"], *score_flags)
+def both_networks(bench: Bench, name: str, data: Path, *flags: object) -> dict[str, Any]:
+    """Train a sampler, then a refiner on top of it, and score both on front photographs."""
+    sampler = bench.train(f"{name}-sampler", "sampler", data, *flags)
+    alone = bench.evaluate(f"{name}-sampler", data, sampler["checkpoint"], "--angles", "0")
     start = ("--sampler-checkpoint", sampler["checkpoint"])
-    refiner = bench.train(f"{name}-refiner", "refiner", data, *start, *train_flags)
-    rows = bench.evaluate(f"{name}-refiner", data, refiner["checkpoint"], *score_flags)
+    refiner = bench.train(f"{name}-refiner", "refiner", data, *start, *flags)
+    rows = bench.evaluate(f"{name}-refiner", data, refiner["checkpoint"], "--angles", "0")
     rows += [{**row, "method": "sampler only"} for row in alone if row["method"] == "predicted"]
     training = {"sampler": sampler["training"], "refiner": refiner["training"]}
     return {"rows": rows, "training": training, **prediction_times(refiner["checkpoint"], data)}

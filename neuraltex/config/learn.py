@@ -63,7 +63,7 @@ class LearnLossConfig:
     sampled: float = 0.0
     """Absolute difference of the refiner's result from what was sampled."""
     refined: float = 0.5
-    """The l1 and gradient terms again for the refined colors alone, without what was sampled."""
+    """The l1, l2 and gradient terms again for the refined colors alone, without what was sampled."""
     perceptual: float = 0.0
     """Distance of VGG features from the true texture's."""
     lpips: float = 0.0

@@ -45,8 +45,10 @@ def consistency_term(result: Float[Tensor, "N 3 H W"], inside: Float[Tensor, "N 
     return weighted_mean((result[:count] - result[count : 2 * count]).abs(), inside[:count])
 
 
-def blended(sampled: Sampled, refined: Refined) -> Float[Tensor, "N 3 H W"]:
-    """Return the result of both networks."""
+def blended(sampled: Sampled, refined: Refined | None) -> Float[Tensor, "N 3 H W"]:
+    """Return the result of both networks, or of the sampler alone."""
+    if refined is None:
+        return sampled.color
     return sampled.color * refined.blend + refined.color * (1 - refined.blend)
 
 

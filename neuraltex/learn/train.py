@@ -45,7 +45,7 @@ class Outcome:
     @property
     def result(self) -> Float[Tensor, "N 3 H W"]:
         """The textures."""
-        return self.sampled.color if self.refined is None else blended(self.sampled, self.refined)
+        return blended(self.sampled, self.refined)
 
 
 @dataclass(frozen=True, eq=False)

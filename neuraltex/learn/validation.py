@@ -46,8 +46,7 @@ def regions(inputs: Inputs) -> dict[str, Float[Tensor, "N 1 H W"]]:
 
 def complete(networks: TextureNetworks, inputs: Inputs) -> Float[Tensor, "N 3 H W"]:
     """Return what the networks make of partial textures."""
-    sampled, refined = networks(inputs)
-    return sampled.color if refined is None else blended(sampled, refined)
+    return blended(*networks(inputs))
 
 
 @torch.no_grad()

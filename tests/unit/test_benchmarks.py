@@ -240,6 +240,11 @@ def test_learned_prior_is_judged_by_unseen_and_seen_pixels(load):
     assert not module.judge({3: {**methods, "learned": entry(18.1, 30.0)}})["3"]["met"], "too little over diffusion"
 
 
+def test_scores_of_subjects_are_averaged_over_those_that_have_them(load):
+    subjects = [{"learned": {"mean": {"psnr": 20.0}}}, {"learned": {"mean": {"psnr": 23.0}, "back": {"psnr": 18.0}}}]
+    assert load("learned_prior").mean_methods(subjects) == {"learned": {"mean": {"psnr": 21.5}, "back": {"psnr": 18.0}}}
+
+
 def test_bodies_are_photographed_whole_and_from_the_right_side(load):
     module, mesh = load("learned_prior"), box_mesh()
     front, side = module.camera_at(mesh, 0, 0, 64), module.camera_at(mesh, 90, 5, 64)
