@@ -112,13 +112,14 @@ def startup(result: dict[str, Any]) -> str:
 def _machine(name: str, result: dict[str, Any]) -> str:
     machine = result["machine"]
     return (
-        f"\n`python benchmarks/{name}.py`: {machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, torch {machine['torch']}, "
+        f"\n`python benchmarks/{result.get('benchmark', name)}.py`: {machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, torch {machine['torch']}, "
         f"load {machine['load_average'][0]}, commit {machine['commit']}, {machine['date'][:10]}\n"
     )
 
 
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "learned_prior": learned_prior,
+    "learned_prior_quality": learned_prior,
     "learned_textures": learned_textures,
     "quality": lambda result: quality(result, IMAGES),
     "robustness": robustness,

@@ -69,7 +69,7 @@ def learned_prior(result: Part) -> str:
             scores = (found.get(side, {}).get(key) for side, key in PRIOR_COLUMNS.values())
             rows.append([count, method, *map(_number, scores)])
     words = (
-        f"## Priors in scene fits\n\nBodies in {', '.join(result['textures'])}, which nothing was learned from, fitted (`{result['preset']}`) "
+        f"## Priors in scene fits: {result['preset']}\n\nBodies in {', '.join(result['textures'])}, which nothing was learned from, fitted (`{result['preset']}`) "
         "to few photographs each and judged in held-out ones all around, over all of the surface; PSNR, means over bodies. `none` fills smoothly what no "
         "photograph shows, `unfilled` is the same with mid-grey there. Run: `python benchmarks/learned_prior.py --checkpoint C`.\n\n"
     )
