@@ -13,6 +13,7 @@ WORDS = {
     "smpl": "Clothed people over the SMPL layout; one front photograph of each held-out subject",
     "makehuman": "Skins over the MakeHuman layout, learned from CC0 ones only (what ships); one front photograph of each "
     "held-out subject",
+    "box": "Game skins of a box figure; one front photograph of each held-out subject",
 }
 
 

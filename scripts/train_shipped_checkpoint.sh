@@ -19,9 +19,11 @@ BATCH=${BATCH:-8}
 
 bash "$here/scripts/setup.sh"
 neuraltex=${VENV:-$here/.venv}/bin/neuraltex
-learn=(train --data "$WORK/samples" --subjects "core_*" --train.batch "$BATCH" --overwrite)
+# Photographs from the front half, a third of the time fused with others from all around, as in a scene.
+learn=(train --data "$WORK/samples" --subjects "core_*" --angles -80 -60 -40 -20 0 20 40 60 80 --train.fused 0.33
+    --train.batch "$BATCH" --loss.l2 4 --overwrite)
 # All skins go into one folder, because some community skins are variants of core ones: variants share a split.
-"$neuraltex" make-avatars --textures "$SKINS"/*.jpg --bodies "$SKINS"/mesh/*.obj --size 128 \
+"$neuraltex" make-avatars --textures "$SKINS"/*.jpg --bodies "$SKINS"/mesh/*.obj --size 128 --azimuths -180 160 20 \
     --license "core_*: CC0 (MakeHuman); community_*: mixed, not learned from" --output-dir "$WORK/samples" >&2
 "$neuraltex" "${learn[@]}" --network sampler --output-dir "$WORK/sampler" --train.steps "$SAMPLER_STEPS" >&2
 "$neuraltex" "${learn[@]}" --network refiner --sampler-checkpoint "$WORK/sampler/sampler.safetensors" --half \

@@ -15,6 +15,8 @@ from neuraltex.learn.data.packed import pack, unpack
 from neuraltex.learn.fused_batch import fuse_views
 from neuraltex.learn.nets.inputs import ARRAYS, SHIFT, Inputs, inputs_from_arrays
 
+_MIN_ARC = 30.0  # views at most so far to either side are always fused; random scenes reach up to 180 degrees
+
 
 class Batches:
     """Keeps samples in memory, a byte per number, and puts batches together.
@@ -40,6 +42,7 @@ class Batches:
         self.device = device
         self._packed: dict[str, np.ndarray] = {}
         self._subject = np.array([samples.subject(index) for index in range(len(samples))])
+        self._azimuth = np.array([samples.azimuth(index) for index in range(len(samples))])
         for index in range(len(samples)):
             arrays = samples.arrays(index)
             wanted = {name: arrays[name] for name in (*ARRAYS, "truth", SHIFT) if name in arrays}
@@ -119,12 +122,20 @@ class Batches:
         fused = fuse_views(views, owner.to(self.device), len(groups))
         places = chosen.to(self.device)
         changed = {name: inputs[name].index_copy(0, places, value) for name, value in fused.items()}
-        return {name: value for name, value in {**inputs, **changed}.items() if name != SHIFT}
+        if SHIFT in inputs:
+            changed[SHIFT] = inputs[SHIFT].index_fill(0, places, torch.nan)
+        return {**inputs, **changed}
 
     def _views(self, own: int, most: int, generator: torch.Generator) -> Int[np.ndarray, " M"]:
-        """Return a sample and random others of its subject, two at least where there are so many."""
+        """Return a sample and random others of its subject, two at least where there are so many.
+
+        They come from a random part of the way around: some scenes are photographed from all sides, others from one.
+        """
         others = np.flatnonzero(self._subject == self._subject[own])
         others = others[others != own]
+        turned = np.abs((self._azimuth[others] - self._azimuth[own] + 180) % 360 - 180)
+        near = turned <= _MIN_ARC + (180 - _MIN_ARC) * float(torch.rand((), generator=generator))
+        others = others[near] if near.any() else others
         count = int(torch.randint(2, max(most, 2) + 1, (1,), generator=generator)) - 1
         picked = torch.randperm(len(others), generator=generator)[:count].numpy()
         return np.concatenate([[own], others[picked]]).astype(np.int64)

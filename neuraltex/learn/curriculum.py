@@ -110,5 +110,7 @@ class Curriculum:
             moved = self.warps.warp({name: value[some] for name, value in shown.items()}, scale, generator)
             shown = {name: value.index_copy(0, some, moved[name]) for name, value in shown.items()}
         use_real = real.to(target.device)[:, None, None, None]
-        others = {name: value for name, value in inputs.items() if name != SHIFT}  # true of real ones only
-        return {**others, **{name: torch.where(use_real, seen[name], value) for name, value in shown.items()}}
+        if SHIFT in inputs:  # what is aligned lies where it is; where warps put a color is not known
+            seen[SHIFT], shown[SHIFT] = inputs[SHIFT], torch.zeros_like(inputs[SHIFT])
+            shown[SHIFT][warped.to(target.device)] = torch.nan
+        return {**inputs, **{name: torch.where(use_real, seen[name], value) for name, value in shown.items()}}

@@ -99,10 +99,11 @@ def places_term(sampled: Sampled, inputs: Inputs, *, wrap: bool) -> Float[Tensor
 
     Args:
         sampled: What a sampler read.
-        inputs: Partial textures that know their shift.
+        inputs: Partial textures with their shift, NaN where that is not known.
         wrap: The texture is periodic in u.
     """
-    shift, inside = inputs[SHIFT], inputs["inside"]
+    known_shift = inputs[SHIFT].isfinite().all(1, keepdim=True)
+    shift, inside = inputs[SHIFT].nan_to_num(), inputs["inside"] * known_shift
     samples, count, height, width = sampled.grids.shape[:4]
     true = _turned(identity_grid(height, width, shift.device) + shift.movedim(1, -1), wrap)
     bases = (sampled.grids - sampled.offsets)[:1].permute(0, 1, 4, 2, 3).flatten(1, 2).expand(samples, -1, -1, -1)

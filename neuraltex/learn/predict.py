@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from neuraltex.core.conventions import chw_from_hwc, hwc_from_chw
+from neuraltex.learn.mirrored import Maps, mean_of_mirrored
 from neuraltex.learn.nets.inputs import Inputs, inputs_from_partial
 from neuraltex.learn.networks import TextureNetworks, freeze
 from neuraltex.learn.objective import blended
@@ -69,8 +70,11 @@ class Predictor:
         return Prediction(texture=filled, blend=maps.pop("blend")[..., 0], confidence=confidence, **maps)
 
     @torch.no_grad()
-    def complete(self, inputs: Inputs) -> dict[str, Float[Tensor, "N C H W"]]:
+    def complete(self, inputs: Inputs) -> Maps:
         """Return texture, sampled, refined, blend and confidence of a batch at the size of the training."""
+        return mean_of_mirrored(self._complete, inputs, self.networks.sampler)
+
+    def _complete(self, inputs: Inputs) -> Maps:
         sampled, refined = self.networks(inputs)
         sure = sampled.confidence.clamp(0, 1)
         if refined is None:

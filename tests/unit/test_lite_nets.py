@@ -9,6 +9,7 @@ from neuraltex.learn.nets.inputs import APPEARANCE, GEOMETRY, inputs_from_arrays
 from neuraltex.learn.nets.lite_refiner import LiteRefiner, match_colors
 from neuraltex.learn.nets.lite_sampler import LiteSampler
 from neuraltex.learn.nets.sampling import identity_grid, sample_masked
+from neuraltex.learn.nets.spread import spread_direct
 
 
 def random_inputs(samples: int = 2, size: int = 16) -> dict[str, torch.Tensor]:
@@ -97,8 +98,9 @@ def test_an_untrained_refiner_trusts_the_sample() -> None:
     sampled = LiteSampler(SamplerConfig(width=8, levels=2))(inputs)
     refined = LiteRefiner(RefinerConfig(width=8, levels=2))(inputs, sampled)
     assert (refined.blend > 0.6).all()
-    halfway = (sampled.color + match_colors(torch.full((2, 3, 16, 16), 0.5), inputs)) / 2
-    assert (refined.color - halfway.clamp(0.02, 0.98)).abs().max() < 0.05
+    mean = match_colors(torch.full((2, 3, 16, 16), 0.5), inputs)
+    mixture = (sampled.color + mean + spread_direct(inputs)) / 3
+    assert (refined.color - mixture.clamp(0.02, 0.98)).abs().max() < 0.05
 
 
 def test_without_mirrored_nothing_of_them_is_left() -> None:

@@ -125,6 +125,9 @@ def test_pairs_show_one_subject_in_one_color(samples: Batches) -> None:
         def subject(self, index: int) -> str:
             return str(index % 3)
 
+        def azimuth(self, index: int) -> float:
+            return 0.0
+
     drawn = Batches(Twice()).draw(6, torch.Generator().manual_seed(1), 0.5, pairs=True)
     assert torch.equal(drawn[1][:3], drawn[1][3:])
     assert float(consistency_term(drawn[1], drawn[0]["inside"])) == 0
@@ -224,6 +227,18 @@ def test_places_are_right_where_the_base_of_the_true_place_is(wrap: bool) -> Non
     assert float(places_term(half, inputs | {"direct": known}, wrap=wrap)) > 0.1
 
 
+def test_samples_without_a_shift_do_not_count() -> None:
+    bases = identity_grid(8, 8)[None, None].expand(2, -1, -1, -1, -1)
+    shift, known = torch.zeros(2, 2, 8, 8), torch.ones(2, 1, 8, 8)
+    shift[0], shift[1] = 0.25, torch.nan
+    inputs = {"shift": shift, "inside": known.clone(), "direct": known, "mirrored": 0 * known}
+    first = {name: value[:1] for name, value in inputs.items()}
+    alone = places_term(looking_at(bases[:1], bases[:1]), first, wrap=True)
+    assert float(alone) > 0.1
+    assert float(places_term(looking_at(bases, bases), inputs, wrap=True)) == pytest.approx(float(alone))
+    assert float(places_term(looking_at(bases, bases), {**inputs, "shift": shift * torch.nan}, wrap=True)) == 0
+
+
 def test_true_places_teach_offsets(samples: Batches) -> None:
     """With the term, hypotheses end nearer to where the colors are."""
     left = {}
@@ -263,6 +278,8 @@ def test_a_batch_can_show_several_photographs(tmp_path) -> None:
 
     (alone, truth), (fused, same) = draw(0.0), draw(1.0)
     assert torch.equal(truth, same)
+    assert alone["shift"].isfinite().all()
+    assert fused["shift"].isnan().all()
     assert (fused["direct"] >= alone["direct"]).all()
     assert fused["direct"].sum() > 1.2 * alone["direct"].sum()
     assert float((fused["direct"] * fused["mirrored"]).max()) == 0
@@ -288,6 +305,6 @@ def avatars(folder: Path) -> FolderSet:
     """Two figures, each seen from four sides."""
     for seed, azimuth in product(range(2), (-135, -45, 45, 135)):
         made = procedural_sample(seed, 32, azimuth=azimuth, flaws=Flaws(misaligned=False, jitter=0))
-        write_sample(folder, f"figure_{seed}", azimuth, made.partial)
+        write_sample(folder, f"figure_{seed}", azimuth, made.partial, shift=made.shift)
         write_subject(folder, f"figure_{seed}", made.truth)
     return FolderSet(folder, "all")

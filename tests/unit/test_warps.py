@@ -236,6 +236,20 @@ def test_shares_of_a_mixed_stage() -> None:
     assert not (real & aligned).any()
 
 
+def test_shifts_are_those_of_what_is_shown() -> None:
+    inputs, target = example(60, 16)
+    inputs["shift"] = torch.full((60, 2, 16, 16), 0.25)
+    curriculum = Curriculum((Stage(0, 0.5, 0.25, (0.8, 0.8)),), PartWarps(two_parts(16)))
+    shown = curriculum.apply(inputs, target, 0.0, seeded())
+    shift = shown["shift"].flatten(1)
+    real, aligned, warped = (shift == 0.25).all(1), (shift == 0).all(1), shift.isnan().all(1)
+    assert (real | aligned | warped).all()
+    assert torch.equal(real, _same(shown["color"], inputs["color"]))
+    assert _same(shown["color"], target * (inputs["direct"] + inputs["mirrored"]))[aligned].all()
+    assert min(int(real.sum()), int(aligned.sum()), int(warped.sum())) > 5
+    assert float(inputs["shift"].std()) == 0, "not changed in place"
+
+
 def _same(ours: Tensor, theirs: Tensor) -> Tensor:
     return (ours == theirs).flatten(1).all(1)
 

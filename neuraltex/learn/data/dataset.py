@@ -45,6 +45,10 @@ class SampleSet(Protocol):
         """Return the name of its subject."""
         ...
 
+    def azimuth(self, index: int) -> float:
+        """Return the side it was photographed from [deg]; NaN if that is not known."""
+        ...
+
     @property
     def layout(self) -> Layout:
         """The uv layout of all samples."""
@@ -120,6 +124,13 @@ class FolderSet:
     def angle(self, index: int) -> str:
         """Return the name of a sample's view."""
         return self._items[index][1]
+
+    def azimuth(self, index: int) -> float:
+        """Return the side a sample was photographed from [deg], which is the name of its view; NaN if that is none."""
+        try:
+            return float(self.angle(index))
+        except ValueError:
+            return float("nan")
 
     @property
     def license(self) -> str:

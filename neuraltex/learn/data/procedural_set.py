@@ -65,6 +65,10 @@ class ProceduralSet:
         """Return the name of a sample's subject."""
         return f"{self.kind}_{self.seeds[index]}"
 
+    def azimuth(self, index: int) -> float:
+        """Return NaN: one photograph per subject, from a random side."""
+        return float("nan")
+
     def arrays(self, index: int | slice | np.ndarray) -> Arrays:
         """Return one sample, or several with a leading axis, unpacked."""
         return unpack({name: array[index] for name, array in self._packed.items()})

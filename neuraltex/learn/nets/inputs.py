@@ -35,7 +35,7 @@ def inputs_from_partial(partial: Partial, device: torch.device | str = "cpu") ->
 ARRAYS = ("color", "direct", "mirrored", "confidence", "inside", "normals", "positions")
 """Fields of a partial texture that networks see."""
 SHIFT = "shift"
-"""From each texel to where its color truly lies; for the loss of samples that know, never shown to a network."""
+"""From each texel to where its color truly lies, NaN if unknown; for a loss only, never shown to a network."""
 
 
 def inputs_from_arrays(arrays: Mapping[str, np.ndarray], device: torch.device | str = "cpu") -> Inputs:

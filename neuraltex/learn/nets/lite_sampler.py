@@ -65,7 +65,7 @@ class LiteSampler(nn.Module):
 
     def _look(self, inputs: Inputs, offsets: Float[Tensor, "N K H W 2"], logits: Float[Tensor, "N K H W"]) -> Sampled:
         samples, count, height, width = logits.shape
-        grids = self._bases(height, width) + offsets
+        grids = self.bases_at(height, width) + offsets
         source = inputs.get("source", inputs["color"])  # blurred in the first steps of a training
         known = inputs["direct"] + inputs["mirrored"]
         weight = inputs["confidence"].clamp(min=TRUST) * known
@@ -78,7 +78,7 @@ class LiteSampler(nn.Module):
         mixed = (color * weights[:, None]).sum(2)
         return Sampled(mixed, (found * weights[:, None]).sum(2), grids, weights, offsets)
 
-    def _bases(self, height: int, width: int) -> Float[Tensor, "K H W 2"]:
+    def bases_at(self, height: int, width: int) -> Float[Tensor, "K H W 2"]:
         """Return the bases at another size; the identity is exact."""
         old_height, old_width = self.bases.shape[1:3]
         if (old_height, old_width) == (height, width):
