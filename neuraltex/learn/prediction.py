@@ -15,8 +15,8 @@ class Prediction:
     Whatever makes one, networks or a plain fill, leaves all maps finite everywhere, between charts too.
 
     Args:
-        texture: The result: ``sampled * blend + refined * (1 - blend)``, or a mean of two of these where nothing is known
-            (:mod:`neuraltex.learn.mirrored`), observed texels pasted back (float32).
+        texture: The result: ``sampled * blend + refined * (1 - blend)``, or where nothing is known a mean of two of
+            these (:mod:`neuraltex.learn.mirrored`), observed texels pasted back (float32).
         sampled: Colors taken from elsewhere on the partial texture (float32).
         refined: Colors made up or repaired (float32).
         blend: Share of ``sampled``, in [0, 1] (float32).
