@@ -35,7 +35,7 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "one hypothesis": ("--sampler.hypotheses", "1"),
 }
 """Flags of every row of the ablations; all are samplers alone on procedural figures."""
-PROCEDURAL = ("--sampler.wrap", "--loss.l2", "4", "--train.lr", "1.5e-3")
+PROCEDURAL = ("--sampler.wrap", "--train.lr", "1.5e-3")
 """Flags of all samplers on procedural figures, whose textures go once around; on several charts that rate diverges."""
 LONG = ("--train.steps", "8000", "--train.blur-share", "0.15", "--loss.l2", "10")
 """Those of the one that is scored."""
@@ -248,7 +248,7 @@ def ablations(bench: Bench) -> dict[str, Any]:
 def ablated(bench: Bench, name: str, data: Path, steps: int, *flags: str) -> dict[str, Any]:
     """Train a sampler and return its scores by region."""
     folder = name.replace(" ", "-")
-    trained = bench.train(folder, "sampler", data, *PROCEDURAL, "--train.steps", steps, *flags)
+    trained = bench.train(folder, "sampler", data, *PROCEDURAL, "--loss.l2", "4", "--train.steps", steps, *flags)
     rows = bench.evaluate(folder, data, trained["checkpoint"], "--no-paste", "--no-lpips")
     return {row["region"]: row for row in rows if row["method"] == "predicted"}
 
