@@ -53,7 +53,8 @@ FRONT = ("--angles", "0")
 """Flags of ``evaluate``: front photographs only."""
 SKINS = ("--train.steps", 700)
 """Those for skins, which are more alike; nine subjects are soon known by heart."""
-BOX = ("--train.steps", 1000, "--loss.l2", 4)
+SHORT = ("--train.steps", 1000, "--loss.l2", 4)
+"""Those of refiners at 64^2, and of samplers for the box figure."""
 FEW = "character_12*"
 """Subjects of the box figure that networks learn from to tell what having many is worth; 39 of them."""
 TARGETS = {"procedural_unseen_db": 6.0, "geometry_db": 2.0, "refiner_psnr_loss_db": 0.1, "predict_seconds": 2.0}
@@ -148,7 +149,7 @@ def weights() -> tuple[object, ...]:
 def procedural(bench: Bench) -> dict[str, Any]:
     """Procedural figures, misaligned on purpose, at 64^2: held-out figures."""
     data, flags = procedural_samples(bench), ("--no-paste", "--no-lpips")
-    return both_networks(bench, "procedural", data, (*PROCEDURAL, *LONG), ("--loss.l2", "4"), flags)
+    return both_networks(bench, "procedural", data, (*PROCEDURAL, *LONG), SHORT, flags)
 
 
 def procedural_samples(bench: Bench) -> Path:
@@ -183,8 +184,8 @@ def box(bench: Bench) -> dict[str, Any]:
     flags = ("--textures", folder / "skins" / "*.png", "--bodies", folder / "character.obj", "--size", 64)
     angles = ("--azimuths", -60, 60, 30, "--val-share", 0.05)
     data = bench.samples("box", *flags, *angles, "--license", "one by one, see attribution.tsv")
-    few = both_networks(bench, "box-few", data, (*BOX, "--subjects", FEW), (*BOX, "--subjects", FEW), FRONT)
-    found = both_networks(bench, "box", data, BOX, BOX, FRONT)
+    few = both_networks(bench, "box-few", data, (*SHORT, "--subjects", FEW), (*SHORT, "--subjects", FEW), FRONT)
+    found = both_networks(bench, "box", data, SHORT, SHORT, FRONT)
     rows = [{**row, "method": "predicted, few subjects"} for row in few["rows"] if row["method"] == "predicted"]
     return {**found, "rows": found["rows"] + rows, "training_few": few["training"]}
 
