@@ -72,7 +72,8 @@ def learned_prior(result: Part) -> str:
     words = (
         f"## Priors in scene fits: {result['preset']}\n\nBodies in {', '.join(result['textures'])}, which nothing was learned from, fitted (`{result['preset']}`) "
         "to few photographs each and judged in held-out ones all around, over all of the surface; PSNR, means over bodies. `none` fills smoothly what no "
-        "photograph shows, `unfilled` is the same with mid-grey there. Run: `python benchmarks/learned_prior.py --checkpoint C`.\n\n"
+        "photograph shows, `unfilled` is the same with mid-grey there, `learned` leans on what networks predict, `both` starts from that, too. Run: `python "
+        f"benchmarks/learned_prior.py --preset {result['preset']} --checkpoint C`.\n\n"
     )
     return words + table(("photographs", "method", *PRIOR_COLUMNS), rows)
 
