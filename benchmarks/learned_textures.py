@@ -49,14 +49,14 @@ REAL = ("--train.batch", 8, "--loss.l2", 4)
 """Flags of networks for real textures."""
 CLOTHES = ("--train.steps", 2300)
 """Those of samplers for clothed people."""
-FRONT = ("--angles", "0")
-"""Flags of ``evaluate``: front photographs only."""
 SKINS = ("--train.steps", 700)
 """Those for skins, which are more alike; nine subjects are soon known by heart."""
 SHORT = ("--train.steps", 1000, "--loss.l2", 4)
 """Those of refiners at 64^2, and of samplers for the box figure."""
 FEW = "character_12*"
 """Subjects of the box figure that networks learn from to tell what having many is worth; 39 of them."""
+FRONT = ("--angles", "0")
+"""Flags of ``evaluate``: front photographs only."""
 TARGETS = {"procedural_unseen_db": 6.0, "geometry_db": 2.0, "refiner_psnr_loss_db": 0.1, "predict_seconds": 2.0}
 
 

@@ -30,7 +30,7 @@ def mean_of_mirrored(complete: Callable[[Inputs], Maps], inputs: Inputs, sampler
 
     Args:
         complete: What the networks make of a batch.
-        inputs: The batch.
+        inputs: The batch; all of it over one uv layout.
         sampler: Knows the mirror image of every texel, if it is a lite one with at least two hypotheses; else, and on
             bodies that are not symmetric, the batch is completed as it is.
     """

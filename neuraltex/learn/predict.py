@@ -72,9 +72,9 @@ class Predictor:
     @torch.no_grad()
     def complete(self, inputs: Inputs) -> Maps:
         """Return texture, sampled, refined, blend and confidence of a batch at the size of the training."""
-        return mean_of_mirrored(self._complete, inputs, self.networks.sampler)
+        return mean_of_mirrored(self._complete_once, inputs, self.networks.sampler)
 
-    def _complete(self, inputs: Inputs) -> Maps:
+    def _complete_once(self, inputs: Inputs) -> Maps:
         sampled, refined = self.networks(inputs)
         sure = sampled.confidence.clamp(0, 1)
         if refined is None:
