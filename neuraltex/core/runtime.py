@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from neuraltex.core.errors import UsageError
+
 T = TypeVar("T")
 
 logger = logging.getLogger("neuraltex")
@@ -149,9 +151,15 @@ def seed_everything(seed: int) -> None:
 
 
 def resolve_device(name: str) -> str:
-    """Turn ``auto|cpu|cuda`` into the name of a torch device; under torchrun each local rank takes its own GPU."""
+    """Turn ``auto|cpu|cuda`` into the name of a torch device; under torchrun each local rank takes its own GPU.
+
+    Raises:
+        UsageError: if CUDA is asked for where torch finds none.
+    """
     if name == "auto":
         name = "cuda" if _has_gpu_driver() and _has_cuda() else "cpu"
+    elif name == "cuda" and not _has_cuda():
+        raise UsageError("torch finds no CUDA device", source="--device cuda or --gpu", hint="Leave it out")
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name
 
 
